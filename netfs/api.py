@@ -1,0 +1,103 @@
+"""The public face: load a cluster from its sources, then ask it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netfs import datapath, diagnose, sources
+from netfs.cluster.endpoint import resolve
+from netfs.cluster.netns import NetNsView
+from netfs.cluster.topology import Topology
+from netfs.model.snapshot import Gap, NodeSnapshot, Snapshots
+from netfs.model.trace import Finding, Trace
+
+if TYPE_CHECKING:
+    import networkx
+
+
+class Cluster:
+    """The nodes of one or several sources, joined. Everything it answers, it answers from its snapshots."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self.snapshots = snapshots
+        self.topology = Topology(snapshots.nodes)
+
+    @property
+    def nodes(self) -> tuple[NodeSnapshot, ...]:
+        """The nodes; namespaces that only carry packets between them are left out."""
+        return tuple(node for node in self.snapshots.nodes if node.role == "node")
+
+    @property
+    def pods(self) -> tuple[NetNsView, ...]:
+        """The pods of every node."""
+        return tuple(view for views in self.topology.pods.values() for view in views)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What the snapshots could not hold."""
+        return self.topology.gaps
+
+    def trace(
+        self,
+        source: str,
+        destination: str,
+        *,
+        proto: str = "icmp",
+        port: int | None = None,
+        sport: int | None = None,
+        size: int | None = None,
+        df: bool = True,
+        family: int | None = None,
+        namespace: str = "default",
+    ) -> Trace:
+        """Follow a packet from one endpoint to another and its answer back.
+
+        ``size`` is the length of the IP packet in bytes. ``family`` is 4 or 6; None takes IPv4 where both
+        ends have it. Raises EndpointError where a name fits nothing or several things, UsageError where
+        the request contradicts itself.
+        """
+        request = datapath.request(proto=proto, port=port, sport=sport, size=size, df=df, family=family)
+        start = resolve(self.topology, source, namespace)
+        end = resolve(self.topology, destination, namespace)
+        trace = datapath.trace(self.topology, start, end, request)
+        return replace(trace, findings=diagnose.examine_path(self.topology, trace))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding on every node."""
+        return self._findings
+
+    @cached_property
+    def _findings(self) -> tuple[Finding, ...]:
+        return diagnose.examine(self.topology)
+
+    def graph(self) -> networkx.MultiGraph[tuple[str, str, str]]:
+        """The devices of every namespace and what connects them, as a networkx graph."""
+        from netfs.cluster.graph import graph
+
+        return graph(self.topology)
+
+
+def load(*uris: str, timeout: float | None = None) -> Cluster:
+    """Read the nodes of the given sources; with none, of a running lab, else of this host.
+
+    ``timeout`` bounds, in seconds, how long a source may take. Raises SourceUriError, SourceError,
+    SnapshotError, LabError.
+    """
+    return Cluster(Snapshots(sources.load(uris, timeout=timeout)))
+
+
+def dumps(snapshots: Snapshots) -> bytes:
+    """The snapshots as one JSON document (``netfs.snapshot/v1``)."""
+    from netfs.sources import document
+
+    return document.encode(snapshots)
+
+
+def save(snapshots: Snapshots, path: str | Path) -> None:
+    """Write the snapshots to ``path``, compressed where it ends in ``.zst``."""
+    from netfs.sources import document
+
+    document.write(snapshots, Path(path))
