@@ -1,0 +1,1 @@
+"""Snapshots, joined and indexed: the topology, its endpoints, its graph."""

@@ -117,4 +117,6 @@ def _near(text: str, names: Iterable[str]) -> str:
     if not known:
         return "the source holds no pods and no nodes"
     shown = ", ".join(sorted(known)[:6])
-    return f"there are {len(known)}, among them {printable(shown)}" if len(known) > 6 else f"there is {printable(shown)}"
+    return (
+        f"there are {len(known)}, among them {printable(shown)}" if len(known) > 6 else f"there is {printable(shown)}"
+    )

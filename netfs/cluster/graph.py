@@ -8,11 +8,14 @@ Edges carry ``kind``: ``veth``, ``port`` (a port and its bridge), ``lower`` (a d
 
 from __future__ import annotations
 
-import networkx
+from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Port, Topology
 from netfs.model.link import Link
+
+if TYPE_CHECKING:
+    import networkx
 
 Key = tuple[str, str, str]
 """(node, namespace, device)."""
@@ -20,6 +23,8 @@ Key = tuple[str, str, str]
 
 def graph(topology: Topology) -> networkx.MultiGraph[Key]:
     """Every device of every namespace, and what connects them."""
+    import networkx
+
     drawn: networkx.MultiGraph[Key] = networkx.MultiGraph()
     for view in topology.views.values():
         for link in view.netns.links:

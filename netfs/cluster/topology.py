@@ -75,6 +75,11 @@ class Topology:
         """Every gap of every snapshot."""
         return tuple(gap for snapshot in self.snapshots for gap in snapshot.gaps)
 
+    @cached_property
+    def gaps_by_node(self) -> Mapping[str, tuple[Gap, ...]]:
+        """The gaps of the nodes that have any, by node name."""
+        return {snapshot.name: snapshot.gaps for snapshot in self.snapshots if snapshot.gaps}
+
     def peer(self, view: NetNsView, link: Link) -> Port | None:
         """The other end of a veth pair; None where it is in no namespace that was seen."""
         if link.kind != "veth":

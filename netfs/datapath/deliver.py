@@ -1,0 +1,76 @@
+"""Delivery: the packet is for this namespace, and something there takes it, or not.
+
+Mirrors ``ip_local_deliver`` (net/ipv4/ip_input.c), ``icmp_rcv``, ``__inet_lookup_listener`` and
+``__udp4_lib_lookup``. An IPv6 wildcard socket that is not v6only takes IPv4 as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netfs.datapath import hooks
+from netfs.datapath.position import End, Position, Step, drop, unknown
+from netfs.model.link import Link
+from netfs.model.packet import Packet
+from netfs.model.snapshot import Listener
+from netfs.model.trace import DELIVERED
+
+if TYPE_CHECKING:
+    from netfs.datapath.walk import Walk
+
+
+def local(walk: Walk, at: Position) -> Step:
+    """The INPUT hook, then the protocol."""
+    if at.frame.inner is not None:
+        return _hook(walk, at) or at.go("decapsulate")
+    ended = _hook(walk, at)
+    if ended is not None:
+        return ended
+    packet = at.frame.packet
+    if packet.proto == "icmp":
+        if packet.family == 4 and not walk.replying and at.view.sysctl("net.ipv4.icmp_echo_ignore_all", 0):
+            return drop(at, "deliver", "ECHO_IGNORED", f"{at.view.name} answers no echo (icmp_echo_ignore_all)")
+        return _delivered(at, "ICMP is answered by the kernel" if not walk.replying else "the answer is here")
+    if walk.replying:
+        return _delivered(at, "the answer is here")
+    return _socket(at, packet)
+
+
+def _hook(walk: Walk, at: Position) -> End | None:
+    result = hooks.pass_hook(walk, at, "input", at.iif or at.link, None)
+    if isinstance(result, End):
+        return result
+    at.frame = result
+    return None
+
+
+def _delivered(at: Position, why: str) -> End:
+    at.note("deliver", "deliver", why)
+    return End(at, DELIVERED, why=why)
+
+
+def _socket(at: Position, packet: Packet) -> Step:
+    listeners = at.view.netns.listeners
+    port = packet.dport or 0
+    name = packet.proto.upper()
+    if listeners is None:
+        return unknown(at, "deliver", f"the sockets of {at.view.name} could not be read: does {name} {port} listen?")
+    found = next((listener for listener in listeners if _takes(listener, packet, at.link)), None)
+    if found is not None:
+        return _delivered(at, f"{name} {found.address}:{port} listens")
+    others = sorted({f"{x.address}:{x.port}" for x in listeners if x.proto == packet.proto})
+    here = f"; what listens: {', '.join(others[:5])}" if others else ""
+    answer = "a reset" if packet.proto == "tcp" else "ICMP port unreachable"
+    return drop(at, "deliver", "NO_SOCKET", f"nothing takes {name} {port} in {at.view.name}: {answer} goes back{here}")
+
+
+def _takes(listener: Listener, packet: Packet, link: Link) -> bool:
+    if listener.proto != packet.proto or listener.port != packet.dport:
+        return False
+    if listener.index is not None and listener.index != link.index:
+        return False
+    if listener.family == packet.family:
+        return listener.address in (packet.dst, "0.0.0.0", "::")
+    if listener.family == 6 and not listener.v6only:
+        return listener.address in ("::", f"::ffff:{packet.dst}")
+    return False

@@ -1,0 +1,95 @@
+"""A frame on its way: an IP packet in an Ethernet header, perhaps with another frame inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netfs.model.packet import Encapsulation, Packet
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+ZERO_MAC = "00:00:00:00:00:00"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An ARP request or neighbour solicitation, or its answer."""
+
+    target: str
+    """The address asked for."""
+    source: str
+    """The asker's address, as the question carries it."""
+    mac: str
+    """The asker's MAC; in an answer, the MAC found."""
+    answer: bool = False
+
+
+class Frame:
+    """An Ethernet frame. Treated as a value: ``change`` makes a new one."""
+
+    __slots__ = ("_report", "dst_mac", "inner", "packet", "question", "src_mac", "vni")
+
+    def __init__(
+        self,
+        packet: Packet,
+        src_mac: str | None = None,
+        dst_mac: str | None = None,
+        inner: Frame | None = None,
+        vni: int | None = None,
+        question: Question | None = None,
+    ) -> None:
+        self.packet = packet
+        self.src_mac = src_mac
+        self.dst_mac = dst_mac
+        self.inner = inner
+        self.vni = vni
+        self.question = question
+        self._report: Packet | None = None
+
+    def change(self, **changes: Any) -> Frame:
+        """A copy with some of the packet's fields changed."""
+        return Frame(replace(self.packet, **changes), self.src_mac, self.dst_mac, self.inner, self.vni, self.question)
+
+    def with_packet(self, packet: Packet) -> Frame:
+        """A copy around another packet."""
+        return Frame(packet, self.src_mac, self.dst_mac, self.inner, self.vni, self.question)
+
+    def addressed(self, src_mac: str | None, dst_mac: str | None) -> Frame:
+        """A copy with its Ethernet header set."""
+        return Frame(self.packet, src_mac, dst_mac, self.inner, self.vni, self.question)
+
+    @property
+    def multicast(self) -> bool:
+        """Whether it is sent to a group or to all (IEEE 802.3 group bit)."""
+        return self.dst_mac is not None and bool(int(self.dst_mac[1], 16) & 1)
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether it is sent to all."""
+        return self.dst_mac == BROADCAST
+
+    def report(self) -> Packet:
+        """The innermost packet, with what is around it as its encapsulation: what a hop shows."""
+        if self._report is None:
+            frame, outer = self, None
+            while frame.inner is not None:
+                outer = _encapsulation(frame, outer)
+                frame = frame.inner
+            self._report = replace(frame.packet, src_mac=frame.src_mac, dst_mac=frame.dst_mac, outer=outer)
+        return self._report
+
+
+def _encapsulation(frame: Frame, outer: Encapsulation | None) -> Encapsulation:
+    packet = frame.packet
+    return Encapsulation(
+        kind="vxlan",
+        src=packet.src,
+        dst=packet.dst,
+        vni=frame.vni or 0,
+        sport=packet.sport,
+        dport=packet.dport or 0,
+        ttl=packet.ttl,
+        src_mac=frame.src_mac,
+        dst_mac=frame.dst_mac,
+        outer=outer,
+    )

@@ -1,0 +1,166 @@
+"""Netfilter's hooks on a packet's way: what the rules of a namespace do to it.
+
+The rules themselves are evaluated in ``netfs.datapath.netfilter``; here they are given what they look at
+(devices, conntrack's view, the address a masquerade would use), and their answer becomes a hop or an end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netfs.cluster.netns import NetNsView
+from netfs.datapath.frame import Frame
+from netfs.datapath.netfilter import HookAnswer, HookContext, run_hook
+from netfs.datapath.position import End, Position, drop, unknown
+from netfs.datapath.routing import RouteQuery, lookup, select_source
+from netfs.model.link import Link
+from netfs.model.packet import Packet
+
+if TYPE_CHECKING:
+    from netfs.datapath.walk import Walk
+
+_GAPS = frozenset({"firewall", "nft", "iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "ipset"})
+
+
+def pass_hook(walk: Walk, at: Position, hook: str, iif: Link | None, oif: Link | None) -> Frame | End:
+    """The frame after the hook's rules, or the end they made of it."""
+    return _run(walk, at, hook, iif, oif, None, None)
+
+
+def bridged(walk: Walk, at: Position, bridge: Link, port: Link) -> Frame | End:
+    """``bridge-nf-call-iptables``: a bridged IP frame meets the hooks of its family (br_netfilter_hooks.c)."""
+    if at.frame.question is not None or at.view.netns.firewall is None:
+        return at.frame
+    name = "ip6tables" if at.frame.packet.family == 6 else "iptables"
+    flag = bridge.bridge is not None and (
+        bridge.bridge.nf_call_ip6tables if name == "ip6tables" else bridge.bridge.nf_call_iptables
+    )
+    if not flag and not at.view.sysctl(f"net.bridge.bridge-nf-call-{name}", 0):
+        return at.frame
+    frame = at.frame
+    hooks = ["prerouting"]
+    if frame.dst_mac not in (bridge.mac, port.mac):
+        hooks += ["forward", "postrouting"]
+    for hook in hooks:
+        result = _run(walk, at, hook, bridge, None if hook == "prerouting" else bridge, bridge, port)
+        if isinstance(result, End):
+            return result
+        if (result.packet.dst, result.packet.src) != (frame.packet.dst, frame.packet.src):
+            return unknown(at, "netfilter", f"rules translate a frame that {bridge.name} only bridges: not modelled")
+    return frame
+
+
+def _run(
+    walk: Walk, at: Position, hook: str, iif: Link | None, oif: Link | None, bridge: Link | None, port: Link | None
+) -> Frame | End:
+    view, frame = at.view, at.frame
+    if walk.replying:
+        frame = _restored(walk, view, hook, frame)
+    if view.netns.firewall is None:
+        gap = next((gap for gap in view.gaps if gap.what in _GAPS), None)
+        if gap is not None:
+            return unknown(at, "netfilter", f"the firewall of {view.name} could not be read: {gap.reason}")
+        return frame
+    before = frame.packet
+    if hook in ("prerouting", "output") and not walk.replying:
+        walk.conntrack.open(view.key, before)
+    answer = run_hook(view, hook, before, _context(walk, view, hook, before, iif, oif, bridge, port))
+    if answer.verdict == "accept":
+        return _accepted(walk, at, hook, frame, answer)
+    text = f"{hook}: {answer.why}"
+    evidence = answer.matched[-1].text if answer.matched else None
+    if answer.verdict == "unknown":
+        return unknown(at, "netfilter", text)
+    return drop(at, "netfilter", "NETFILTER_DROP", text, evidence=evidence, slug=_slug(frame, answer))
+
+
+def _accepted(walk: Walk, at: Position, hook: str, frame: Frame, answer: HookAnswer) -> Frame:
+    if answer.packet == frame.packet:
+        return frame
+    changed = frame.with_packet(answer.packet)
+    walk.conntrack.translate(at.view.key, frame.packet, answer.packet)
+    evidence = answer.matched[-1].text if answer.matched else None
+    at.note("netfilter", "rewrite", f"{hook}: {answer.why}", evidence=evidence, frame=changed)
+    return changed
+
+
+def _context(
+    walk: Walk,
+    view: NetNsView,
+    hook: str,
+    packet: Packet,
+    iif: Link | None,
+    oif: Link | None,
+    bridge: Link | None,
+    port: Link | None,
+) -> HookContext:
+    original = walk.conntrack.original(view.key, packet) if walk.replying else None
+    known = walk.replying and original is not None
+    return HookContext(
+        iif=iif,
+        oif=oif,
+        ct_state="established" if known else ("invalid" if walk.replying and packet.tcp_flags else "new"),
+        ct_direction="reply" if known else "original",
+        nat_done=known,
+        original=original,
+        masquerade_source=_source(view, packet, oif) if hook == "postrouting" and oif is not None else None,
+        bridged=bridge is not None,
+        physin=port.name if port is not None else None,
+        fib=lambda result, _flags, asked: _fib(view, result, asked),
+    )
+
+
+def _restored(walk: Walk, view: NetNsView, hook: str, frame: Frame) -> Frame:
+    """The answer with the connection's translations undone."""
+    if hook in ("prerouting", "output"):
+        packet = walk.conntrack.restore_destination(view.key, frame.packet)
+    elif hook in ("input", "postrouting"):
+        packet = walk.conntrack.restore_source(view.key, frame.packet)
+    else:
+        return frame
+    return frame if packet is frame.packet else frame.with_packet(packet)
+
+
+def _source(view: NetNsView, packet: Packet, oif: Link) -> str | None:
+    """The address a masquerade uses: the one the kernel would send from (``nf_nat_masquerade_ipv4``)."""
+    query = RouteQuery(dst=packet.dst, oif=oif.name)
+    answer = lookup(view, query)
+    return select_source(view, answer, query)[0] if answer.usable else None
+
+
+def _fib(view: NetNsView, result: str, packet: Packet) -> str | None:
+    """What ``fib daddr`` answers of a packet's destination."""
+    answer = lookup(view, RouteQuery(dst=packet.dst))
+    if answer.kind == "unknown":
+        return None
+    if result == "type":
+        return "unspec" if answer.kind == "none" else answer.kind
+    link = view.links.get(answer.nexthops[0].index or 0) if answer.nexthops else None
+    return link.name if link is not None else ""
+
+
+def _slug(frame: Frame, answer: HookAnswer) -> str:
+    if frame.inner is not None:
+        return "vxlan-outer-blocked"
+    policy = bool(answer.matched) and answer.matched[-1].handle is None
+    return "firewall-forward-drop" if policy else "firewall-rule-drops"
+
+
+def reply_of(packet: Packet) -> Packet:
+    """The answer to a packet: ICMP echo reply, SYN-ACK, or a datagram back."""
+    return replace(
+        packet,
+        src=packet.dst,
+        dst=packet.src,
+        sport=packet.dport,
+        dport=packet.sport,
+        ttl=64,
+        df=packet.proto == "tcp",
+        mark=0,
+        src_mac=None,
+        dst_mac=None,
+        outer=None,
+        icmp_type="echo-reply" if packet.proto == "icmp" else None,
+        tcp_flags="syn-ack" if packet.proto == "tcp" else None,
+    )

@@ -1,0 +1,196 @@
+"""Out of a namespace: a local packet is routed, and any packet leaves by a device.
+
+Mirrors ``ip_route_output_key_hash``, ``__ip_local_out``, ``ip_output``, ``ip_finish_output`` and ``ip_fragment``
+(net/ipv4/route.c, ip_output.c) and their ip6 counterparts. A tunnel's outer packet starts here again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netfs.cluster.netns import NetNsView
+from netfs.datapath import hooks
+from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
+from netfs.datapath.request import number
+from netfs.datapath.routing import RouteAnswer, RouteQuery, describe, lookup, select_source
+from netfs.datapath.vxlan import OVERHEAD
+from netfs.model.link import Link
+from netfs.model.packet import Packet
+from netfs.model.route import NextHop
+
+if TYPE_CHECKING:
+    from netfs.datapath.walk import Walk
+
+ERRORS = {
+    "none": ("IP_OUTNOROUTES", "there is no route to {dst}: Network is unreachable"),
+    "blackhole": ("EINVAL", "a blackhole route swallows it"),
+    "unreachable": ("EHOSTUNREACH", "an unreachable route refuses it: No route to host"),
+    "prohibit": ("EACCES", "a prohibit route refuses it: Permission denied"),
+}
+
+
+def route_local(_walk: Walk, at: Position) -> Step:
+    """A packet made in this namespace finds its way out, or back to itself."""
+    view, packet = at.view, at.frame.packet
+    gap = next((gap for gap in view.gaps if gap.what in ("routes", "rules", "links", "addresses")), None)
+    if gap is not None:
+        return unknown(at, "output", f"the {gap.what} of {view.name} could not be read: {gap.reason}")
+    if packet.family == 6 or ":" in packet.dst:
+        off = _ipv6_off(at)
+        if off is not None:
+            return off
+    query = query_of(packet, oif=at.oif, mark=0 if at.frame.inner is not None else packet.mark)
+    answer = lookup(view, query)
+    if answer.kind == "unknown":
+        return unknown(at, "output", answer.unknown or "the routing tables cannot be decided")
+    if not answer.usable:
+        return _no_way(at, answer, packet.dst)
+    ways = [_way(at, answer, query, hop) for hop in answer.nexthops or (NextHop(None),)]
+    if len(ways) == 1:
+        return ways[0]
+    going = [way for way in ways if isinstance(way, Position)]
+    return Ways(going) if len(going) > 1 else ways[0]
+
+
+def query_of(packet: Packet, *, iif: str | None = None, oif: str | None = None, mark: int = 0) -> RouteQuery:
+    """The packet's question to the routing tables."""
+    family = 6 if ":" in packet.dst else 4
+    return RouteQuery(
+        dst=packet.dst,
+        src=packet.src or None,
+        iif=iif,
+        oif=oif,
+        mark=mark,
+        tos=packet.tos,
+        proto=number(packet.proto, family),
+        sport=packet.sport,
+        dport=packet.dport,
+    )
+
+
+def _ipv6_off(at: Position) -> End | None:
+    if all(link.ipv6.get("disable_ipv6", 0) for link in at.view.netns.links if not link.loopback):
+        if at.view.sysctl("net.ipv6.conf.all.disable_ipv6", 0):
+            return drop(
+                at,
+                "output",
+                "IPV6DISABLED",
+                f"IPv6 is switched off in {at.view.name}",
+                fix="sysctl -w net.ipv6.conf.all.disable_ipv6=0",
+                slug="ipv6-disabled",
+            )
+    return None
+
+
+def _no_way(at: Position, answer: RouteAnswer, dst: str) -> End:
+    reason, words = ERRORS[answer.kind]
+    why = words.format(dst=dst)
+    evidence = (
+        describe(answer.route, at.view) if answer.route is not None else "; ".join(answer.considered[-3:]) or None
+    )
+    if answer.error not in (None, "ENETUNREACH") and answer.kind == "none":
+        reason, why = answer.error or reason, f"the kernel refuses to send to {dst}: {answer.error}"
+    slug = "route-blackhole" if answer.kind != "none" else None
+    where = "pod" if at.view.pod is not None else "node"
+    return drop(at, "output", reason, f"{where} {at.view.name}: {why}", evidence=evidence, slug=slug)
+
+
+def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop) -> Step:
+    """One way of an equal-cost route; most routes have one."""
+    view, frame = at.view, at.frame
+    source, chosen = select_source(view, answer, query, hop if hop.index is not None else None)
+    if source is None:
+        if frame.packet.family == 6 or ":" in frame.packet.dst:
+            return drop(at, "output", "EADDRNOTAVAIL", f"{view.name} has no IPv6 address to send from")
+        source = "0.0.0.0"
+    link = _device(view, answer, hop, at.link)
+    if frame.packet.src != source:
+        frame = frame.change(src=source)
+    if hop.encap is not None:
+        return unknown(at, "output", f"the route encapsulates with {hop.encap}: not modelled")
+    evidence = describe(answer.route, view) if answer.route is not None else None
+    why = f"{evidence or 'taken to be on the link'}"
+    if not query.src:
+        why += f"; source {source} ({chosen})"
+    way = at.go("egress", link=link, frame=frame, next_hop=hop.gateway, route=answer.route)
+    way.note("output", "local" if answer.kind == "local" else "forward", why, evidence=evidence, frame=frame)
+    return way
+
+
+def _device(view: NetNsView, answer: RouteAnswer, hop: NextHop, fallback: Link) -> Link:
+    if answer.kind in ("local", "anycast"):
+        return next((link for link in view.netns.links if link.loopback), fallback)
+    return view.links.get(hop.index or 0, fallback)
+
+
+def leave(walk: Walk, at: Position) -> Step:
+    """The hooks on the way out, then the size, then the neighbour."""
+    route, next_hop, iif = at.route, at.next_hop, at.iif
+    if iif is None:
+        result = hooks.pass_hook(walk, at, "output", None, at.link)
+        if isinstance(result, End):
+            return result
+        rerouted = _rerouted(at.frame.packet, result.packet)
+        if rerouted:
+            return at.go("output", frame=result, oif=at.oif)
+        at.frame = result
+    too_big = size(at, iif)
+    if too_big is not None:
+        return too_big
+    result = hooks.pass_hook(walk, at, "postrouting", iif, at.link)
+    if isinstance(result, End):
+        return result
+    return at.go("neighbour", frame=result, next_hop=next_hop, route=route)
+
+
+def _rerouted(before: Packet, after: Packet) -> bool:
+    """``ip_route_me_harder``: a changed mark or address asks the tables again."""
+    return (before.dst, before.src, before.mark) != (after.dst, after.src, after.mark)
+
+
+def size(at: Position, iif: Link | None) -> End | None:
+    """Hold the packet against the MTU; shortens it to a fragment where it may be fragmented."""
+    link, packet = at.link, at.frame.packet
+    mtu = at.route.mtu if at.route is not None and at.route.mtu else link.mtu
+    if link.loopback or packet.size <= mtu:
+        return None
+    inner = at.frame.inner
+    if inner is not None:
+        return _outer_size(at, mtu)
+    if packet.df or (packet.family == 6 and iif is not None):
+        return _too_big(at, packet.size, mtu, iif)
+    at.frame = at.frame.change(size=mtu)
+    at.note("size", "fragment", f"{packet.size} bytes are more than the MTU {mtu} of {link.name}: sent in fragments")
+    return None
+
+
+def _too_big(at: Position, length: int, mtu: int, iif: Link | None) -> End:
+    if iif is not None:
+        kind = "packet too big" if at.frame.packet.family == 6 else "fragmentation needed"
+        told = f"the sender is told (ICMP {kind}, MTU {mtu})"
+        return drop(at, "size", "PKT_TOO_BIG", f"{length} bytes do not fit {at.link.name} (MTU {mtu}): {told}")
+    return drop(
+        at,
+        "size",
+        "EMSGSIZE",
+        f"{length} bytes do not fit {at.link.name} (MTU {mtu}) and may not be fragmented: Message too long",
+    )
+
+
+def _outer_size(at: Position, mtu: int) -> End | None:
+    """``skb_tunnel_check_pmtu``: the tunnel tells the inner route its real MTU, so the next packet is refused."""
+    packet, inner = at.frame.packet, at.frame.inner
+    assert inner is not None
+    room = mtu - OVERHEAD[packet.family]
+    if inner.packet.df or inner.packet.family == 6 or packet.df:
+        return drop(
+            at,
+            "size",
+            "PKT_TOO_BIG",
+            f"{inner.packet.size} bytes and {packet.size - inner.packet.size} of VXLAN do not fit {at.link.name} "
+            f"(MTU {mtu}): at most {room} bytes pass this tunnel",
+            slug="mtu-overlay-too-big",
+        )
+    at.frame = at.frame.change(size=mtu)
+    at.note("size", "fragment", f"the outer packet of {packet.size} bytes is sent in fragments (MTU {mtu})")
+    return None

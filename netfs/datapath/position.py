@@ -1,0 +1,188 @@
+"""Where a walk stands, and what a stage may answer.
+
+A stage is a function from (walk, position) to a ``Step``: the positions to go on from, or an end. Stages
+never call each other; the walk does. ``Copies`` are frames that are all sent (a flood): the packet arrives
+if one of them does. ``Ways`` are alternatives of which the kernel takes one by a hash that cannot be known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netfs.cluster.netns import NetNsView
+from netfs.datapath.frame import Frame
+from netfs.model.link import Link
+from netfs.model.route import Route
+from netfs.model.trace import DROPPED, UNKNOWN, Hop
+
+
+class Trail:
+    """The hops so far, newest first: branches share their beginning."""
+
+    __slots__ = ("hop", "length", "parent")
+
+    def __init__(self, parent: Trail | None, hop: Hop) -> None:
+        self.parent = parent
+        self.hop = hop
+        self.length: int = 1 if parent is None else parent.length + 1
+
+    def hops(self) -> tuple[Hop, ...]:
+        """The hops, oldest first."""
+        found: list[Hop] = []
+        trail: Trail | None = self
+        while trail is not None:
+            found.append(trail.hop)
+            trail = trail.parent
+        return tuple(reversed(found))
+
+
+class Position:
+    """A frame at a stage of the kernel: at a device of a namespace."""
+
+    __slots__ = ("frame", "iif", "link", "next_hop", "oif", "port", "route", "stage", "trail", "view")
+
+    def __init__(
+        self,
+        stage: str,
+        view: NetNsView,
+        link: Link,
+        frame: Frame,
+        trail: Trail | None = None,
+        *,
+        iif: Link | None = None,
+        oif: str | None = None,
+        port: Link | None = None,
+        next_hop: str | None = None,
+        route: Route | None = None,
+    ) -> None:
+        self.stage = stage
+        self.view = view
+        self.link = link
+        self.frame = frame
+        self.trail = trail
+        self.iif = iif
+        """The device a forwarded packet came in by; None: the packet was made here."""
+        self.oif = oif
+        """The device a local packet is bound to."""
+        self.port = port
+        """The bridge's port a frame came in by, once it is passed up on the bridge device."""
+        self.next_hop = next_hop
+        self.route = route
+
+    def go(
+        self,
+        stage: str,
+        *,
+        view: NetNsView | None = None,
+        link: Link | None = None,
+        frame: Frame | None = None,
+        iif: Link | None = None,
+        oif: str | None = None,
+        port: Link | None = None,
+        next_hop: str | None = None,
+        route: Route | None = None,
+    ) -> Position:
+        """The next position on the same trail; what is not given stays (place, frame) or is cleared (the rest)."""
+        return Position(
+            stage,
+            self.view if view is None else view,
+            self.link if link is None else link,
+            self.frame if frame is None else frame,
+            self.trail,
+            iif=iif,
+            oif=oif,
+            port=port,
+            next_hop=next_hop,
+            route=route,
+        )
+
+    def note(
+        self,
+        stage: str,
+        action: str,
+        why: str,
+        *,
+        evidence: str | None = None,
+        frame: Frame | None = None,
+        link: Link | None = None,
+    ) -> None:
+        """Write a hop to the trail. Questions (ARP, NDISC) leave no hops."""
+        shown = self.frame if frame is None else frame
+        if shown.question is not None:
+            return
+        hop = Hop(
+            1 if self.trail is None else self.trail.length + 1,
+            self.view.node.name,
+            self.view.name,
+            (self.link if link is None else link).name,
+            stage,
+            action,
+            why,
+            shown.report(),
+            evidence,
+            self.view.netns.id,
+        )
+        self.trail = Trail(self.trail, hop)
+
+
+@dataclass(slots=True)
+class Copies:
+    """Frames that are all sent."""
+
+    positions: list[Position]
+
+
+@dataclass(slots=True)
+class Ways:
+    """Alternatives, one of which is taken."""
+
+    positions: list[Position]
+
+
+class End:
+    """A leaf of the walk."""
+
+    __slots__ = ("at", "fix", "reason", "slug", "verdict", "why")
+
+    def __init__(
+        self,
+        at: Position,
+        verdict: str,
+        reason: str = "",
+        why: str = "",
+        fix: str | None = None,
+        slug: str | None = None,
+    ) -> None:
+        self.at = at
+        self.verdict = verdict
+        self.reason = reason
+        self.why = why
+        self.fix = fix
+        self.slug = slug
+
+
+Step = Position | Copies | Ways | End
+
+
+def drop(
+    at: Position,
+    stage: str,
+    reason: str,
+    why: str,
+    *,
+    evidence: str | None = None,
+    fix: str | None = None,
+    slug: str | None = None,
+    link: Link | None = None,
+) -> End:
+    """The packet is lost here: writes the last hop and ends the walk."""
+    at.note(stage, "drop", why, evidence=evidence, link=link)
+    if link is not None:
+        at.link = link
+    return End(at, DROPPED, reason, why, fix, slug)
+
+
+def unknown(at: Position, stage: str, why: str, *, link: Link | None = None) -> End:
+    """What happens next cannot be known: writes the last hop and ends the walk."""
+    at.note(stage, "unknown", why, link=link)
+    return End(at, UNKNOWN, "", why)

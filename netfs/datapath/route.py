@@ -1,0 +1,181 @@
+"""Into a namespace: an arrived IP packet is checked, routed, and delivered or forwarded.
+
+Mirrors ``ip_rcv``, ``ip_route_input_slow`` and ``ip_forward`` (net/ipv4/ip_input.c, route.c, ip_forward.c),
+``ip6_rcv_core``, ``ip6_forward`` (net/ipv6/ip6_input.c, ip6_output.c). Forwarding asks the ingress device
+in IPv4 and conf.all in IPv6.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netfs.datapath import hooks
+from netfs.datapath.output import query_of, size
+from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
+from netfs.datapath.routing import RouteAnswer, describe, lookup, martian_check, reverse_check
+from netfs.model import ip
+from netfs.model.link import Link
+from netfs.model.route import NextHop
+
+if TYPE_CHECKING:
+    from netfs.datapath.walk import Walk
+
+DELIVERED_HERE = ("local", "broadcast", "anycast")
+
+
+def arrive(walk: Walk, at: Position) -> Step:
+    """Check the packet, then route it."""
+    view, link = at.view, at.link
+    if at.frame.packet.family == 6 and link.ipv6.get("disable_ipv6", 0):
+        return drop(
+            at,
+            "route",
+            "IPV6DISABLED",
+            f"IPv6 is switched off on {link.name} in {view.name}",
+            fix=f"sysctl -w net.ipv6.conf.{link.name.replace('.', '/')}.disable_ipv6=0",
+            slug="ipv6-disabled",
+        )
+    result = hooks.pass_hook(walk, at, "prerouting", link, None)
+    if isinstance(result, End):
+        return result
+    at.frame = result
+    gap = next((gap for gap in view.gaps if gap.what in ("routes", "rules", "links", "addresses")), None)
+    if gap is not None:
+        return unknown(at, "route", f"the {gap.what} of {view.name} could not be read: {gap.reason}")
+    return _routed(walk, at)
+
+
+def _routed(walk: Walk, at: Position) -> Step:
+    view, link, packet = at.view, at.link, at.frame.packet
+    martian = martian_check(view, link, packet.src, packet.dst)
+    if martian is not None:
+        return drop(at, "route", martian.reason, f"{view.name} refuses it: {martian.why}", slug="martian-source")
+    if ip.is_multicast(packet.dst):
+        return _multicast(walk, at)
+    answer = lookup(view, query_of(packet, iif=link.name, mark=packet.mark))
+    if answer.kind == "unknown":
+        return unknown(at, "route", answer.unknown or "the routing tables cannot be decided")
+    if answer.kind in DELIVERED_HERE:
+        return _believed(at, 0) or at.go("deliver", iif=link)
+    off = _not_forwarding(at)
+    if off is not None:
+        return off
+    if answer.kind != "unicast":
+        return _no_way(at, answer)
+    ways = [_forward(walk, at.go("route", iif=link), answer, hop) for hop in answer.nexthops or (NextHop(None),)]
+    going = [way for way in ways if isinstance(way, Position)]
+    return Ways(going) if len(going) > 1 else ways[0]
+
+
+def _believed(at: Position, out: int) -> End | None:
+    """``fib_validate_source``."""
+    packet, link = at.frame.packet, at.link
+    check = reverse_check(
+        at.view,
+        link,
+        packet.src,
+        packet.dst,
+        packet.mark,
+        packet.tos,
+        out=out,
+    )
+    if check.ok:
+        return None
+    if check.ok is None:
+        return unknown(at, "route", f"whether {at.view.name} believes the source cannot be known: {check.why}")
+    reason = check.reason or "IP_RPFILTER"
+    slug = {"IP_RPFILTER": "rp-filter-strict", "IP_LOCAL_SOURCE": "accept-local-needed"}.get(reason, "martian-source")
+    return drop(
+        at,
+        "route",
+        reason,
+        f"{at.view.name} does not believe that {packet.src} comes by {link.name}: {check.why}",
+        evidence=check.evidence,
+        slug=slug,
+    )
+
+
+def _not_forwarding(at: Position) -> End | None:
+    view, link = at.view, at.link
+    if at.frame.packet.family == 6:
+        if view.sysctl("net.ipv6.conf.all.forwarding", 0) or link.ipv6.get("force_forwarding", 0):
+            return None
+        return drop(
+            at,
+            "route",
+            "IPV6_FORWARDING_OFF",
+            f"{view.name} does not forward IPv6 (net.ipv6.conf.all.forwarding is 0)",
+            fix="sysctl -w net.ipv6.conf.all.forwarding=1",
+            slug="ipv6-forwarding-off",
+        )
+    if link.ipv4.get("forwarding", view.sysctl("net.ipv4.ip_forward", 0) or 0):
+        return None
+    return drop(
+        at,
+        "route",
+        "IP_INADDRERRORS",
+        f"{view.name} does not forward what comes by {link.name}, and {at.frame.packet.dst} is not its own",
+        fix="sysctl -w net.ipv4.ip_forward=1",
+        slug="forwarding-off",
+    )
+
+
+def _no_way(at: Position, answer: RouteAnswer) -> End:
+    dst, view = at.frame.packet.dst, at.view
+    evidence = describe(answer.route, view) if answer.route is not None else "; ".join(answer.considered[-3:]) or None
+    if answer.kind == "none":
+        return drop(at, "route", "IP_INNOROUTES", f"{view.name} has no route to {dst}", evidence=evidence)
+    if answer.kind == "multicast":
+        return unknown(at, "route", "multicast routing is not modelled")
+    reason = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}[answer.kind]
+    return drop(
+        at,
+        "route",
+        reason,
+        f"a {answer.kind} route of {view.name} refuses {dst}",
+        evidence=evidence,
+        slug="route-blackhole",
+    )
+
+
+def _forward(walk: Walk, at: Position, answer: RouteAnswer, hop: NextHop) -> Step:
+    """``ip_forward``: source, TTL, size, then the FORWARD hook."""
+    view, link, packet = at.view, at.link, at.frame.packet
+    out = view.links.get(hop.index or 0)
+    if out is None:
+        return unknown(at, "route", f"the device of the route to {packet.dst} is not in the snapshot")
+    if hop.encap is not None:
+        return unknown(at, "route", f"the route encapsulates with {hop.encap}: not modelled")
+    disbelief = _believed(at, out.index)
+    if disbelief is not None:
+        return disbelief
+    if packet.ttl <= 1:
+        return drop(at, "route", "IP_INHDR", f"the TTL ran out on {view.name}: ICMP time exceeded", slug="route-loop")
+    if packet.family == 6 and ip.is_link_local(packet.src):
+        return drop(at, "route", "IP_INHDR", f"{view.name} does not forward from a link-local source")
+    evidence = describe(answer.route, view) if answer.route is not None else None
+    at.note("route", "forward", evidence or "taken to be on the link", evidence=evidence)
+    way = at.go("egress", link=out, iif=link, next_hop=hop.gateway, route=answer.route)
+    too_big = size(way, link)
+    if too_big is not None:
+        return too_big
+    way.frame = way.frame.change(ttl=packet.ttl - 1)
+    return _forward_hook(walk, way, link, out)
+
+
+def _forward_hook(walk: Walk, at: Position, iif: Link, oif: Link) -> Step:
+    result = hooks.pass_hook(walk, at, "forward", iif, oif)
+    if isinstance(result, End):
+        return result
+    at.frame = result
+    return at
+
+
+def _multicast(walk: Walk, at: Position) -> Step:
+    """``ip_check_mc_rcu``: taken in where a VXLAN device joined the group on this device."""
+    group, view = at.frame.packet.dst, at.view
+    for port in walk.topology.tunnels.get(view.key, ()):
+        vxlan = port.link.vxlan
+        if vxlan is not None and vxlan.group == group and vxlan.lower == at.link.index and port.link.up:
+            return at.go("deliver", iif=at.link)
+    return drop(at, "route", "OTHERHOST", f"nobody on {view.name} joined the group {group} on {at.link.name}")

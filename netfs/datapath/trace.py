@@ -1,0 +1,125 @@
+"""A trace: the packet there, its answer back."""
+
+from __future__ import annotations
+
+from netfs.cluster.endpoint import Endpoint, name_of
+from netfs.cluster.netns import NetNsView
+from netfs.cluster.topology import Topology
+from netfs.datapath.frame import Frame
+from netfs.datapath.hooks import reply_of
+from netfs.datapath.position import End, Position
+from netfs.datapath.request import Request
+from netfs.datapath.walk import Walk
+from netfs.errors import EndpointError, UsageError
+from netfs.model.link import Link
+from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Drop, EndpointRef, Trace
+
+_WORSE = {DROPPED: 0, UNKNOWN: 1, DELIVERED: 2}
+
+
+def trace(topology: Topology, source: Endpoint, destination: Endpoint, request: Request) -> Trace:
+    """Follow the packet and its answer; findings are another room's work.
+
+    Raises EndpointError where the source is nowhere that was read, UsageError where the two ends share no
+    address family.
+    """
+    view = source.view
+    if view is None:
+        raise EndpointError(
+            f"no namespace that was read holds {source.name}", hint="a trace starts in a pod or on a node"
+        )
+    family = _family(source, destination, request)
+    target = destination.address_in(family) or ""
+    start = source.address_in(family) or ""
+    packet = request.packet(source.address or "", target)
+    walk = Walk(topology)
+    forward_ends = walk.run(Position("output", view, _first_link(view), Frame(packet)))
+    forward_ends = [_held(end, destination.view) for end in forward_ends]
+    forward = _direction(forward_ends)
+    reverse = Direction(UNKNOWN, unknown="nothing arrived that could be answered")
+    arrived = next((end for end in forward_ends if end.verdict == DELIVERED), None)
+    if arrived is not None:
+        reverse = _back(walk, arrived, view)
+    verdict = min((forward.verdict, reverse.verdict), key=_WORSE.__getitem__)
+    touched = {hop.node for way in (forward, reverse) for hop in way.hops} | {view.node.name}
+    return Trace(
+        verdict=verdict,
+        source=EndpointRef(source.name, view.node.name, start or _chosen(forward)),
+        destination=EndpointRef(
+            destination.name, destination.view.node.name if destination.view is not None else None, target
+        ),
+        forward=forward,
+        reverse=reverse,
+        gaps=tuple(gap for name in sorted(touched) for gap in topology.gaps_by_node.get(name, ())),
+    )
+
+
+def _family(source: Endpoint, destination: Endpoint, request: Request) -> int:
+    """The address family both ends have; IPv4 first."""
+    wanted = (request.family,) if request.family is not None else (4, 6)
+    for family in wanted:
+        if destination.address_in(family) and (source.address is None or source.address_in(family)):
+            if source.address_in(family) or len(wanted) == 1:
+                return family
+    for family in wanted:
+        if destination.address_in(family):
+            return family
+    families = " or ".join(f"IPv{family}" for family in wanted)
+    raise UsageError(f"{destination.name} has no {families} address that {source.name} could send to")
+
+
+def _first_link(view: NetNsView) -> Link:
+    """The device that a packet which finds no way is said to be at."""
+    links = sorted(view.netns.links, key=lambda link: (link.loopback, link.index))
+    return links[0] if links else Link(0, "lo")
+
+
+def _back(walk: Walk, arrived: End, source: NetNsView) -> Direction:
+    at = arrived.at
+    answer = reply_of(at.frame.packet)
+    walk.replying = True
+    ends = walk.run(Position("output", at.view, at.link, Frame(answer)))
+    return _direction([_held(end, source) for end in ends])
+
+
+def _held(end: End, expected: NetNsView | None) -> End:
+    """A packet delivered to another holder of the address did not reach whom it was meant for."""
+    if end.verdict != DELIVERED or expected is None or end.at.view is expected:
+        return end
+    why = f"it is delivered to {name_of(end.at.view)}, which holds the address too, not to {name_of(expected)}"
+    at = end.at
+    at.note("deliver", "drop", why)
+    return End(at, DROPPED, "WRONG_ENDPOINT", why, slug="address-duplicate")
+
+
+def _direction(ends: list[End]) -> Direction:
+    """One way's answer; the worst of its branches stands first."""
+    ways = sorted((_way(end) for end in ends), key=lambda way: _WORSE[way.verdict])
+    first, others = ways[0], tuple(ways[1:])
+    if not others:
+        return first
+    return Direction(first.verdict, first.hops, first.drop, first.unknown, others)
+
+
+def _way(end: End) -> Direction:
+    hops = end.at.trail.hops() if end.at.trail is not None else ()
+    if end.verdict == DELIVERED:
+        return Direction(DELIVERED, hops)
+    if end.verdict == UNKNOWN:
+        return Direction(UNKNOWN, hops, unknown=end.why)
+    last = hops[-1] if hops else None
+    drop = Drop(
+        index=last.index if last is not None else 0,
+        node=last.node if last is not None else end.at.view.node.name,
+        netns=last.netns if last is not None else end.at.view.name,
+        device=last.device if last is not None else end.at.link.name,
+        reason=end.reason,
+        why=end.why,
+        fix=end.fix,
+        slug=end.slug or None,
+    )
+    return Direction(DROPPED, hops, drop)
+
+
+def _chosen(direction: Direction) -> str:
+    return direction.hops[0].packet.src if direction.hops else ""
