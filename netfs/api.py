@@ -49,13 +49,14 @@ class Cluster:
         port: int | None = None,
         sport: int | None = None,
         size: int | None = None,
-        df: bool = True,
+        df: bool | None = None,
         family: int | None = None,
         namespace: str = "default",
     ) -> Trace:
         """Follow a packet from one endpoint to another and its answer back.
 
-        ``size`` is the length of the IP packet in bytes. ``family`` is 4 or 6; None takes IPv4 where both
+        ``size`` is the length of the IP packet in bytes. ``df``: True, the sender may not fragment either; False, Don't
+        Fragment is not set; None, as TCP, UDP and ping do by default. ``family`` is 4 or 6; None takes IPv4 where both
         ends have it. Raises EndpointError where a name fits nothing or several things, UsageError where
         the request contradicts itself.
         """

@@ -31,7 +31,12 @@ class Endpoint:
         """The address to use in a family; None where it has none."""
         if self.address is not None:
             return self.address if ip.family_of(self.address) == family else None
-        return self.view.address_of(family) if self.view is not None else None
+        if self.view is None:
+            return None
+        held = self.view.address_of(family)
+        if held is None and self.view.pod is not None:
+            return next((given for given in self.view.pod.ips if ip.family_of(given) == family), None)
+        return held
 
 
 def resolve(topology: Topology, text: str, namespace: str = "default") -> Endpoint:

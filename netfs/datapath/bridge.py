@@ -48,6 +48,9 @@ def ingress(walk: Walk, at: Position) -> Step:
         return drop(at, "bridge", "BRIDGE_INGRESS_STP_STATE", f"{link.name} is still learning, not forwarding yet")
     if frame.question is not None and (port.proxy_arp or port.proxy_arp_wifi or port.neigh_suppress):
         return unknown(at, "bridge", f"{bridge.name} answers neighbour questions itself on {link.name}: not modelled")
+    filtered = hooks.bridge_hook(walk, at, "prerouting", bridge, link, None)
+    if isinstance(filtered, End):
+        return filtered
     filtered = hooks.bridged(walk, at, bridge, link)
     if isinstance(filtered, End):
         return filtered
@@ -89,19 +92,20 @@ def _decide(walk: Walk, at: Position, bridge: Link, port: Link | None, vid: int)
     if frame.multicast:
         copies, _ = _flood(walk, at, bridge, port, vid)
         if port is not None:
-            copies.append(at.go("receive", link=bridge, port=port))
+            own = _pass_up(walk, at, bridge, port)
+            copies += [own] if isinstance(own, Position) else []
         return _copies(at, stage, copies, bridge, "is sent to a group")
     known, local, entry = _find(walk, view, bridge, frame.dst_mac or "", vid)
     if local and port is not None:
         at.note(stage, "local", f"{frame.dst_mac} is {bridge.name}'s own: up the stack", evidence=entry)
-        return at.go("receive", link=bridge, port=port)
+        return _pass_up(walk, at, bridge, port)
     if known is not None:
         refused = _refusal(view, bridge, port, known, vid)
         if refused is not None:
             reason, why, slug = refused
             return drop(at, stage, reason, f"{frame.dst_mac} is behind {known.name}, but {why}", slug=slug)
         at.note(stage, "forward", f"{frame.dst_mac} is behind port {known.name} of {bridge.name}", evidence=entry)
-        return _out(at, known)
+        return _out(walk, at, bridge, port, known)
     copies, quiet = _flood(walk, at, bridge, port, vid)
     if not copies and quiet:
         return drop(at, stage, "OTHERHOST", f"nobody behind {bridge.name} has the MAC {frame.dst_mac}")
@@ -133,7 +137,7 @@ def _flood(walk: Walk, at: Position, bridge: Link, port: Link | None, vid: int) 
         if out.port is None or not _floods(out.port, frame.broadcast, frame.multicast, port):
             continue
         if _refusal(view, bridge, port, out, vid) is None:
-            step = _out(at, out)
+            step = _out(walk, at, bridge, port, out)
             if isinstance(step, Position):
                 copies.append(step)
     return copies, len(ports) < len(view.ports.get(bridge.index, ()))
@@ -168,8 +172,18 @@ def _refusal(view: NetNsView, bridge: Link, source: Link | None, out: Link, vid:
     return None
 
 
-def _out(at: Position, out: Link) -> Step:
-    """``br_dev_queue_push_xmit``: the frame must fit the port."""
+def _pass_up(walk: Walk, at: Position, bridge: Link, port: Link) -> Step:
+    """``br_pass_frame_up``."""
+    result = hooks.bridge_hook(walk, at, "input", bridge, port, None)
+    return result if isinstance(result, End) else at.go("receive", link=bridge, port=port, frame=result)
+
+
+def _out(walk: Walk, at: Position, bridge: Link, port: Link | None, out: Link) -> Step:
+    """``__br_forward``, ``br_dev_queue_push_xmit``: the rules of family bridge, then the frame must fit the port."""
+    for hook in ("output" if port is None else "forward", "postrouting"):
+        result = hooks.bridge_hook(walk, at, hook, bridge, port, out)
+        if isinstance(result, End):
+            return result
     if at.frame.packet.size > out.mtu + FORWARD_SLACK:
         return drop(
             at,

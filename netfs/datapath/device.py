@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netfs.cluster.topology import Port
-from netfs.datapath import answer
-from netfs.datapath.position import Copies, Position, Step, drop, unknown
+from netfs.datapath import answer, hooks
+from netfs.datapath.position import Copies, End, Position, Step, drop, unknown
 
 if TYPE_CHECKING:
     from netfs.datapath.walk import Walk
@@ -36,6 +36,10 @@ def transmit(walk: Walk, at: Position) -> Step:
         )
     if link.loopback:
         return at.go("receive")
+    result = hooks.device_hook(walk, at, "egress")
+    if isinstance(result, End):
+        return result
+    at.frame = result
     stage = _OWN_STAGE.get(link.kind or "")
     if stage is not None:
         return at.go(stage)
@@ -103,6 +107,10 @@ def receive(walk: Walk, at: Position) -> Step:
         )
     if link.xdp:
         return unknown(at, "receive", f"an XDP program on {link.name} decides; what it does cannot be known")
+    result = hooks.device_hook(walk, at, "ingress")
+    if isinstance(result, End):
+        return result
+    at.frame = result
     if link.master is not None and at.port is None:
         master = at.view.links.get(link.master)
         if master is None or master.kind != "bridge":

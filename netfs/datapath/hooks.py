@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.frame import Frame
-from netfs.datapath.netfilter import HookAnswer, HookContext, run_hook
+from netfs.datapath.netfilter import HookAnswer, HookContext, chains_on, run_bridge_hook, run_device_hook, run_hook
 from netfs.datapath.position import End, Position, drop, unknown
 from netfs.datapath.routing import RouteQuery, lookup, select_source
 from netfs.model.link import Link
@@ -51,6 +51,28 @@ def bridged(walk: Walk, at: Position, bridge: Link, port: Link) -> Frame | End:
     return frame
 
 
+def bridge_hook(walk: Walk, at: Position, hook: str, bridge: Link, iif: Link | None, oif: Link | None) -> Frame | End:
+    """The rules of family bridge on a frame between ports. Questions (ARP, NDISC) are not held against them."""
+    if at.frame.question is not None or at.view.netns.firewall is None or not chains_on(at.view, "bridge", hook):
+        return at.frame
+    context = HookContext(
+        iif=iif or bridge,
+        oif=oif,
+        ct_state="established" if walk.replying else "new",
+        ibrname=bridge.name,
+        obrname=bridge.name if oif is not None else None,
+    )
+    return _judged(walk, at, hook, at.frame, run_bridge_hook(at.view, hook, at.frame.packet, context))
+
+
+def device_hook(walk: Walk, at: Position, hook: str) -> Frame | End:
+    """The rules of family netdev on a device: ``ingress`` or ``egress``."""
+    if at.frame.question is not None or at.view.netns.firewall is None or not chains_on(at.view, "netdev", hook):
+        return at.frame
+    context = HookContext(iif=at.link) if hook == "ingress" else HookContext(oif=at.link)
+    return _judged(walk, at, hook, at.frame, run_device_hook(at.view, hook, at.frame.packet, context))
+
+
 def _run(
     walk: Walk, at: Position, hook: str, iif: Link | None, oif: Link | None, bridge: Link | None, port: Link | None
 ) -> Frame | End:
@@ -66,13 +88,17 @@ def _run(
     if hook in ("prerouting", "output") and not walk.replying:
         walk.conntrack.open(view.key, before)
     answer = run_hook(view, hook, before, _context(walk, view, hook, before, iif, oif, bridge, port))
+    return _judged(walk, at, hook, frame, answer)
+
+
+def _judged(walk: Walk, at: Position, hook: str, frame: Frame, answer: HookAnswer) -> Frame | End:
     if answer.verdict == "accept":
         return _accepted(walk, at, hook, frame, answer)
     text = f"{hook}: {answer.why}"
     evidence = answer.matched[-1].text if answer.matched else None
     if answer.verdict == "unknown":
         return unknown(at, "netfilter", text)
-    return drop(at, "netfilter", "NETFILTER_DROP", text, evidence=evidence, slug=_slug(frame, answer))
+    return drop(at, "netfilter", "NETFILTER_DROP", text, evidence=evidence, slug=_slug(at.view, frame, answer))
 
 
 def _accepted(walk: Walk, at: Position, hook: str, frame: Frame, answer: HookAnswer) -> Frame:
@@ -140,9 +166,9 @@ def _fib(view: NetNsView, result: str, packet: Packet) -> str | None:
     return link.name if link is not None else ""
 
 
-def _slug(frame: Frame, answer: HookAnswer) -> str:
+def _slug(view: NetNsView, frame: Frame, answer: HookAnswer) -> str:
     if frame.inner is not None:
-        return "vxlan-outer-blocked"
+        return "underlay-drops-vxlan" if view.node.role == "fabric" else "vxlan-outer-blocked"
     policy = bool(answer.matched) and answer.matched[-1].handle is None
     return "firewall-forward-drop" if policy else "firewall-rule-drops"
 

@@ -134,7 +134,7 @@ def leave(walk: Walk, at: Position) -> Step:
         if rerouted:
             return at.go("output", frame=result, oif=at.oif)
         at.frame = result
-    too_big = size(at, iif)
+    too_big = size(at, iif, whole=walk.whole) if iif is None else None
     if too_big is not None:
         return too_big
     result = hooks.pass_hook(walk, at, "postrouting", iif, at.link)
@@ -148,8 +148,11 @@ def _rerouted(before: Packet, after: Packet) -> bool:
     return (before.dst, before.src, before.mark) != (after.dst, after.src, after.mark)
 
 
-def size(at: Position, iif: Link | None) -> End | None:
-    """Hold the packet against the MTU; shortens it to a fragment where it may be fragmented."""
+def size(at: Position, iif: Link | None, *, whole: bool = False) -> End | None:
+    """Hold the packet against the MTU; shortens it to a fragment where it may be fragmented.
+
+    ``whole``: the local sender insists that it is sent in one piece.
+    """
     link, packet = at.link, at.frame.packet
     mtu = at.route.mtu if at.route is not None and at.route.mtu else link.mtu
     if link.loopback or packet.size <= mtu:
@@ -157,9 +160,9 @@ def size(at: Position, iif: Link | None) -> End | None:
     inner = at.frame.inner
     if inner is not None:
         return _outer_size(at, mtu)
-    if packet.df or (packet.family == 6 and iif is not None):
+    if whole if iif is None else (packet.df or packet.family == 6):
         return _too_big(at, packet.size, mtu, iif)
-    at.frame = at.frame.change(size=mtu)
+    at.frame = at.frame.change(size=mtu, df=False)
     at.note("size", "fragment", f"{packet.size} bytes are more than the MTU {mtu} of {link.name}: sent in fragments")
     return None
 

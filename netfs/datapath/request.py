@@ -29,7 +29,9 @@ class Request:
     port: int | None = None
     sport: int | None = None
     size: int = 84
-    df: bool = True
+    df: bool | None = None
+    """True: never fragmented, not even by the sender. False: Don't Fragment is not set. None: as TCP, UDP and ping
+    do by default: set, unless the packet does not fit the sender's own device (IP_PMTUDISC_WANT)."""
     family: int | None = None
 
     def packet(self, src: str, dst: str) -> Packet:
@@ -41,7 +43,7 @@ class Request:
             sport=self.sport,
             dport=self.port,
             size=self.size,
-            df=self.df,
+            df=self.df is not False,
             icmp_type="echo-request" if self.proto == "icmp" else None,
             tcp_flags="syn" if self.proto == "tcp" else None,
         )
@@ -53,7 +55,7 @@ def request(
     port: int | None = None,
     sport: int | None = None,
     size: int | None = None,
-    df: bool = True,
+    df: bool | None = None,
     family: int | None = None,
 ) -> Request:
     """A request checked and completed. Raises UsageError where its parts contradict each other."""

@@ -33,6 +33,7 @@ def trace(topology: Topology, source: Endpoint, destination: Endpoint, request: 
     start = source.address_in(family) or ""
     packet = request.packet(source.address or "", target)
     walk = Walk(topology)
+    walk.whole = request.df is True
     forward_ends = walk.run(Position("output", view, _first_link(view), Frame(packet)))
     forward_ends = [_held(end, destination.view) for end in forward_ends]
     forward = _direction(forward_ends)
@@ -78,6 +79,7 @@ def _back(walk: Walk, arrived: End, source: NetNsView) -> Direction:
     at = arrived.at
     answer = reply_of(at.frame.packet)
     walk.replying = True
+    walk.whole = False
     ends = walk.run(Position("output", at.view, at.link, Frame(answer)))
     return _direction([_held(end, source) for end in ends])
 

@@ -173,13 +173,19 @@ def _listens(link: Link, port: int, family: int) -> bool:
         return False
     if vxlan.collect_metadata:
         return True
-    address = vxlan.local if vxlan.local not in _ANY else vxlan.group
-    six = address is not None and ":" in address
-    return six == (family == 6)
+    return _six(link) == (family == 6)
+
+
+def _six(link: Link) -> bool:
+    """Whether a device sends its outer packets by IPv6."""
+    vxlan = link.vxlan
+    addresses = (vxlan.local, vxlan.group) if vxlan is not None else ()
+    return any(address not in _ANY and ":" in (address or "") for address in addresses)
 
 
 def _no_socket(at: Position, tunnels: list[Port], packet: Packet) -> End:
     view, port = at.view, packet.dport
+    tunnels = [tunnel for tunnel in tunnels if _six(tunnel.link) == (packet.family == 6)]
     if not tunnels:
         why, slug = f"{view.name} has no VXLAN device", "vxlan-device-missing"
     elif all(not tunnel.link.up for tunnel in tunnels):

@@ -48,6 +48,8 @@ class Walk:
         self.topology = topology
         self.replying = False
         """The packet is the answer: its socket exists, its connection is known."""
+        self.whole = False
+        """The sender insists on Don't Fragment (IP_PMTUDISC_DO): too long for its own device is an error."""
         self.conntrack = Conntrack()
         self.steps = 0
         self._learned: dict[tuple[NetNsKey, int, str], int] = {}

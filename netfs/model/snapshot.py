@@ -112,6 +112,8 @@ class Pod:
     uid: str | None = None
     containers: tuple[Container, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    ips: tuple[str, ...] = ()
+    """The addresses its orchestrator gave it, whether its namespace holds them or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,8 @@ class Translate:
     """Yields an address, or a tuple of address and port; None: masquerade, redirect, or ports alone."""
     ports: tuple[int, int] | None = None
     flags: frozenset[str] = frozenset()
+    family: int | None = None
+    """4 or 6: packets of the other family pass by (``nft_nat_inet_eval``). None: either."""
 
 
 @dataclass(frozen=True, slots=True)

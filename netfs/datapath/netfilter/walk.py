@@ -270,6 +270,8 @@ class Walker:
         return None, False
 
     def _translate(self, statement: Translate, way: Way) -> tuple[Outcome | None, bool]:
+        if statement.family is not None and statement.family != way.packet.family:
+            return None, False
         address = evaluate(statement.address, self._sight(way)) if statement.address is not None else None
         if isinstance(address, NoMatch):
             way.rest = ()

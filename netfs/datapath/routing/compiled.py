@@ -26,6 +26,7 @@ from netfs.model.route import (
     RT_TABLE_MAIN,
     RTNH_F_DEAD,
     RTNH_F_LINKDOWN,
+    RTNH_F_ONLINK,
     NextHop,
     Route,
     Rule,
@@ -123,11 +124,25 @@ class Routing:
         self.custom4 = tuple(c.rule for c in self.rules[4]) != DEFAULT_RULES[4]
         """IPv4 has rules of its own: tables are looked up one by one, as the rules say."""
         self.tables = {(family, table): t for (family, table), t in self._compile_tables()}
-        self.custom_local = any(
-            r.family == 4 and r.table == RT_TABLE_LOCAL and r.type == "local" and r.protocol != 2
-            for r in view.netns.routes
-        )
-        """``fib_has_custom_local_routes``: somebody but the kernel added local routes."""
+        self.custom_local = any(r.family == 4 and r.type == "local" and r.protocol != 2 for r in view.netns.routes)
+        """``fib_has_custom_local_routes``: somebody but the kernel added a route of type local."""
+        self.own_gateways = self._own_gateways()
+        """(device, gateway) of IPv4 next hops whose gateway is this host on that very device."""
+
+    def _own_gateways(self) -> frozenset[tuple[int, str]]:
+        """Such a gateway is no next hop: the packet goes to its destination on the link.
+
+        ``fib_check_nh_v4_gw`` gave it scope host when the route was added, and ``rt_set_nexthop`` uses gateways of
+        scope link alone. ``onlink`` skips the check. The scope cannot be read; it is judged by today's addresses.
+        """
+        held = {(address.index, address.local) for address in self.view.netns.addresses}
+        asked = {
+            (hop.index or 0, hop.gateway or "")
+            for route in self.view.netns.routes
+            for hop in route.nexthops
+            if hop.gateway is not None and not hop.flags & RTNH_F_ONLINK
+        }
+        return frozenset(held & asked)
 
     def _compile_tables(self) -> Iterator[tuple[tuple[int, int], Table]]:
         grouped: dict[tuple[int, int], list[Route]] = {}

@@ -115,8 +115,13 @@ def _checked_output(routing: Routing, flow: Flow, answer: RouteAnswer) -> RouteA
     not sent through a gateway, unless a multicast route says so; 127.0.0.0/8 stays inside.
     """
     src = _source(routing, flow, answer)
-    if answer.kind != "local" and src >> 24 == 127 and not _leaves_loopback(routing, answer):
-        return RouteAnswer("none", considered=(*answer.considered, "a loopback source may not leave"), error="EINVAL")
+    if answer.kind != "local" and src >> 24 == 127:
+        hops = tuple(hop for hop in answer.nexthops if _leaves_loopback(routing, hop))
+        if not hops:
+            return RouteAnswer(
+                "none", considered=(*answer.considered, "a loopback source may not leave"), error="EINVAL"
+            )
+        answer = replace(answer, nexthops=hops)
     if flow.dst == LIMITED_BROADCAST:
         kind = "broadcast"
     elif is_multicast(flow.dst):
@@ -124,7 +129,9 @@ def _checked_output(routing: Routing, flow: Flow, answer: RouteAnswer) -> RouteA
     else:
         return answer
     hops = answer.nexthops
-    if kind == "broadcast" or answer.route is None or ip.prefix(answer.route.dst)[1] < 4:
+    if answer.kind == "local":
+        hops = (NextHop(routing.loopback),)
+    elif kind == "broadcast" or answer.route is None or ip.prefix(answer.route.dst)[1] < 4:
         hops = tuple(NextHop(hop.index) for hop in hops)
     return RouteAnswer(kind, answer.route, answer.rule, hops, answer.table, answer.considered)
 
@@ -139,9 +146,9 @@ def _source(routing: Routing, flow: Flow, answer: RouteAnswer) -> int:
     return ip.to_int(select_source(routing.view, answer, query)[0] or "0.0.0.0")
 
 
-def _leaves_loopback(routing: Routing, answer: RouteAnswer) -> bool:
+def _leaves_loopback(routing: Routing, hop: NextHop) -> bool:
     """Whether the device lets 127.0.0.0/8 out (``route_localnet``), or is loopback itself."""
-    link = routing.links.get(answer.nexthops[0].index or 0) if answer.nexthops else None
+    link = routing.links.get(hop.index or 0)
     everywhere = routing.view.sysctl("net.ipv4.conf.all.route_localnet", 0)
     return link is not None and bool(link.loopback or link.ipv4.get("route_localnet", 0) or everywhere)
 
@@ -189,6 +196,8 @@ def search(routing: Routing, table: Table, flow: Flow, *, ignore_linkstate: bool
             )
             if not hops:
                 continue
+            if routing.own_gateways:
+                hops = tuple(NextHop(h.index) if (h.index, h.gateway) in routing.own_gateways else h for h in hops)
             if oif:
                 return Match(route, hops[:1])
             if shift == 32 and len(leaf) > 1 and route.type == "unicast" and len(route.nexthops) == 1:

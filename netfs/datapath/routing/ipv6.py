@@ -76,14 +76,15 @@ def _subtrees(leaf: tuple[Route, ...], src: int, backtracking: bool) -> Iterator
     """The routes of one destination by their source prefix, longest first; those for every source last.
 
     A quirk of the kernel: where a destination has routes for some sources and none fits, its routes for every
-    source are not found either, unless the look-up comes back from a longer prefix.
+    source are not found either, unless the look-up comes back from a longer prefix. Default routes are exempt.
     """
     lengths: dict[int, list[Route]] = {}
     for route in leaf:
         network, length = ip.prefix(route.src) if route.src is not None else (0, 0)
         if src >> (128 - length) == network >> (128 - length):
             lengths.setdefault(length, []).append(route)
-    if not backtracking and 0 in lengths and len(lengths) == 1 and len(lengths[0]) < len(leaf):
+    hidden = not backtracking and not leaf[0].dst.endswith("/0")
+    if hidden and list(lengths) == [0] and len(lengths[0]) < len(leaf):
         return
     for length in sorted(lengths, reverse=True):
         yield tuple(lengths[length])
