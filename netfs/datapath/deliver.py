@@ -57,11 +57,17 @@ def _socket(at: Position, packet: Packet) -> Step:
         return unknown(at, "deliver", f"the sockets of {at.view.name} could not be read: does {name} {port} listen?")
     found = next((listener for listener in listeners if _takes(listener, packet, at.link)), None)
     if found is not None:
-        return _delivered(at, f"{name} {found.address}:{port} listens")
-    others = sorted({f"{x.address}:{x.port}" for x in listeners if x.proto == packet.proto})
+        return _delivered(at, f"{name} {_socket_name(found)} listens")
+    others = sorted({_socket_name(x) for x in listeners if x.proto == packet.proto})
     here = f"; what listens: {', '.join(others[:5])}" if others else ""
     answer = "a reset" if packet.proto == "tcp" else "ICMP port unreachable"
     return drop(at, "deliver", "NO_SOCKET", f"nothing takes {name} {port} in {at.view.name}: {answer} goes back{here}")
+
+
+def _socket_name(listener: Listener) -> str:
+    """``0.0.0.0:80``, ``[::]:80`` (RFC 5952 6)."""
+    address = f"[{listener.address}]" if ":" in listener.address else listener.address
+    return f"{address}:{listener.port}"
 
 
 def _takes(listener: Listener, packet: Packet, link: Link) -> bool:

@@ -111,7 +111,7 @@ def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop) -> 
     evidence = describe(answer.route, view) if answer.route is not None else None
     why = f"{evidence or 'taken to be on the link'}"
     if not query.src:
-        why += f"; source {source} ({chosen})"
+        why += f", source {source}: {chosen}"
     way = at.go("egress", link=link, frame=frame, next_hop=hop.gateway, route=answer.route)
     way.note("output", "local" if answer.kind == "local" else "forward", why, evidence=evidence, frame=frame)
     return way

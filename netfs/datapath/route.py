@@ -39,6 +39,9 @@ def arrive(walk: Walk, at: Position) -> Step:
     if isinstance(result, End):
         return result
     at.frame = result
+    if link.loopback:
+        # The route of its output stays with a looped packet: ip_rcv_finish asks no tables.
+        return at.go("deliver", iif=link)
     gap = next((gap for gap in view.gaps if gap.what in ("routes", "rules", "links", "addresses")), None)
     if gap is not None:
         return unknown(at, "route", f"the {gap.what} of {view.name} could not be read: {gap.reason}")

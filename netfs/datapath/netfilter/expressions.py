@@ -75,10 +75,7 @@ PAYLOAD_KINDS = {
         **dict.fromkeys(("checksum", "id", "sequence", "mtu", "max-delay"), "integer"),
     },
     "ether": {"saddr": "ether_addr", "daddr": "ether_addr", "type": "ether_type"},
-    **{
-        name: {"sport": "inet_service", "dport": "inet_service"}
-        for name in ("sctp", "dccp", "udplite")
-    },
+    **{name: {"sport": "inet_service", "dport": "inet_service"} for name in ("sctp", "dccp", "udplite")},
 }
 
 META_KINDS = {

@@ -29,7 +29,8 @@ FAMILY_PRIORITIES = {
     "": {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100},
 }
 
-GAPS = frozenset(("firewall", "nft", "nftables"))
+GAPS = frozenset(("firewall", "nft", "iptables_legacy", "ip6tables_legacy"))
+"""Gaps that may hide rules. What iptables-nft holds is in what nft prints as well."""
 
 
 def ruleset(view: NetNsView) -> Ruleset | None:

@@ -185,7 +185,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class VerdictMap:
-    """``KEY vmap { … }``."""
+    """A verdict map: ``KEY vmap …``."""
 
     key: Expression
     data: Elements
@@ -193,7 +193,7 @@ class VerdictMap:
 
 @dataclass(frozen=True, slots=True)
 class Mangle:
-    """``TARGET set VALUE``; the target is ``meta mark``, ``ct mark``, ``ip ttl``, …"""
+    """Setting a field: ``meta mark``, ``ct mark``, ``ip ttl``, and so on."""
 
     target: str
     value: Expression
@@ -214,7 +214,7 @@ class Translate:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """``reject with …``."""
+    """``reject``: drop, and tell the sender."""
 
     answer: str
     """What the sender is told: ``icmp port-unreachable``, ``tcp reset``, …"""
@@ -227,14 +227,14 @@ class NoTrack:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """``add @SET { … }``: the set's elements are no longer those that were read."""
+    """``add @SET …``: the set's elements are no longer those that were read."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Inert:
-    """A statement without influence on the packet: ``counter``, ``log``, …"""
+    """A statement without influence on the packet, as ``counter`` and ``log``."""
 
     name: str
 

@@ -87,7 +87,7 @@ def _match(raw: Any, scope: Scope, family: str) -> Statement:
 
 def _right(raw: Any, left: Expression, op: str, scope: Scope) -> Pattern | Elements:
     kinds = kinds_of(left)
-    if isinstance(raw, str) and raw.startswith("@") or isinstance(raw, dict) and "set" in raw:
+    if (isinstance(raw, str) and raw.startswith("@")) or (isinstance(raw, dict) and "set" in raw):
         if op not in ("==", "!="):
             raise NotUnderstoodError(f"operator {op} with a set")
         return elements_of(raw, scope, kinds, None)
@@ -108,7 +108,7 @@ def _mangle(raw: Any, scope: Scope, family: str) -> Statement:
     if not isinstance(raw, dict):
         raise NotUnderstoodError("mangle")
     name, content = single(raw.get("key"))
-    if name == "meta" or name == "ct":
+    if name in ("meta", "ct"):
         target = f"{name} {text_of(content, 'key')}"
         kind = (META_KINDS if name == "meta" else CT_KINDS).get(target.partition(" ")[2], "string")
     elif name == "payload":

@@ -66,17 +66,13 @@ def _statement(raw: Any) -> str:
 def _match(raw: Any) -> str:
     left, op, right = raw["left"], raw["op"], raw["right"]
     key = _constant_key(left)
-    if op == "==" and isinstance(left, dict) and "&" in left and not _is_set(right):
-        shown = f"{_value(left, key)} == {_value(right, key)}"
-    elif op in ("==", "in"):
-        shown = f"{_value(left, key)} {_value(right, key)}"
-    else:
-        shown = f"{_value(left, key)} {op} {_value(right, key)}"
-    return shown
-
-
-def _is_set(raw: Any) -> bool:
-    return isinstance(raw, dict) and "set" in raw
+    masked = isinstance(left, dict) and "&" in left
+    if op == "==" and masked and not key and isinstance(right, str | list):
+        subject, mask = left["&"]
+        return f"{_value(subject)} {_value(right)} / {_value(mask)}"
+    if op in ("==", "in") and not (masked and op == "=="):
+        return f"{_value(left, key)} {_value(right, key)}"
+    return f"{_value(left, key)} {op} {_value(right, key)}"
 
 
 def _constant_key(left: Any) -> str:
@@ -110,27 +106,13 @@ def _value(raw: Any, key: str = "", depth: int = 0) -> str:
 
 
 def _expression(name: str, raw: Any, key: str, depth: int) -> str:
+    if name in ("payload", "meta", "ct", "fib", "prefix", "range", "elem"):
+        return _leaf(name, raw, key, depth)
     match name:
-        case "payload":
-            return f"{raw['protocol']} {raw['field']}" if "protocol" in raw else _json({name: raw})
-        case "meta":
-            return str(raw["key"]) if raw["key"] in BARE_META else f"meta {raw['key']}"
-        case "ct":
-            return " ".join(str(word) for word in ("ct", raw.get("dir"), raw["key"]) if word)
-        case "fib":
-            flags = raw.get("flags", [])
-            flags = [flags] if isinstance(flags, str) else flags
-            return f"fib {' . '.join(_fib_order(flags))} {raw['result']}"
-        case "prefix":
-            return f"{_value(raw['addr'], key, depth)}/{raw['len']}"
-        case "range":
-            return "-".join(_value(end, key, depth) for end in raw)
         case "concat":
             return " . ".join(_value(part, _constant_key(part) or key, depth) for part in raw)
         case "set":
             return f"{{ {', '.join(_element(item, key, depth) for item in raw)} }}"
-        case "elem":
-            return _value(raw["val"], key, depth)
         case "map" | "vmap":
             inner = _constant_key(raw["key"])
             return f"{_value(raw['key'], inner, depth)} {name} {_value(raw['data'], inner, depth)}"
@@ -142,14 +124,30 @@ def _expression(name: str, raw: Any, key: str, depth: int) -> str:
             return f"symhash mod {raw['mod']}" + _offset(raw)
         case "&" | "|" | "^" | "<<" | ">>":
             shift = name in ("<<", ">>")
-            return f" {name} ".join(
-                _value(part, "" if shift and index else key, depth) for index, part in enumerate(raw)
-            )
+            return f" {name} ".join(_value(part, "" if shift and at else key, depth) for at, part in enumerate(raw))
         case "accept" | "drop" | "return" | "continue":
             return name
         case "jump" | "goto":
             return f"{name} {raw['target']}"
     return _json({name: raw})
+
+
+def _leaf(name: str, raw: Any, key: str, depth: int) -> str:
+    match name:
+        case "payload":
+            return f"{raw['protocol']} {raw['field']}" if "protocol" in raw else _json({name: raw})
+        case "meta":
+            return str(raw["key"]) if raw["key"] in BARE_META else f"meta {raw['key']}"
+        case "ct":
+            return " ".join(str(word) for word in ("ct", raw.get("dir"), raw["key"]) if word)
+        case "fib":
+            flags = raw.get("flags", [])
+            return f"fib {' . '.join(_fib_order([flags] if isinstance(flags, str) else flags))} {raw['result']}"
+        case "prefix":
+            return f"{_value(raw['addr'], key, depth)}/{raw['len']}"
+        case "range":
+            return "-".join(_value(end, key, depth) for end in raw)
+    return _value(raw["val"], key, depth)
 
 
 def _fib_order(flags: list[str]) -> list[str]:
@@ -203,7 +201,7 @@ def _nat(kind: str) -> Callable[[Any], str]:
 
 
 def _reject(raw: Any) -> str:
-    if not isinstance(raw, dict) or raw.get("expr") == "port-unreachable" and raw.get("type") != "icmpv6":
+    if not isinstance(raw, dict) or (raw.get("expr") == "port-unreachable" and raw.get("type") != "icmpv6"):
         return "reject"
     kind = "icmpx" if raw.get("type") == "icmpx" else raw.get("type", "icmp")
     return f"reject with {kind} {raw['expr']}" if "expr" in raw else f"reject with {kind}"
@@ -214,6 +212,10 @@ def _limit(raw: Any) -> str:
     unit = f"{raw['rate_unit']}/" if "rate_unit" in raw else "/"
     rate = f"{raw['rate']} {unit}{raw['per']}" if "rate_unit" in raw else f"{raw['rate']}/{raw['per']}"
     return f"limit rate {over}{rate}"
+
+
+def _ct_count(raw: Any) -> str:
+    return f"ct count {'over ' if raw.get('inv') else ''}{raw['val']}"
 
 
 def _quota(raw: Any) -> str:
@@ -263,6 +265,7 @@ _STATEMENTS: Mapping[str, Callable[[Any], str]] = {
     "reject": _reject,
     "limit": _limit,
     "quota": _quota,
+    "ct count": _ct_count,
     "log": _log,
     "set": _set,
     "xt": _xt,

@@ -59,7 +59,7 @@ class Translation:
         if self.context.iif is None:
             return None
         for address in self.view.addresses.get(self.context.iif.index, ()):
-            if address.family != packet.family or packet.family == 4 and address.flags & IFA_F_SECONDARY:
+            if address.family != packet.family or (packet.family == 4 and address.flags & IFA_F_SECONDARY):
                 continue
             if packet.family == 4 or ip.is_link_local(address.local) == ip.is_link_local(packet.dst):
                 return address.local

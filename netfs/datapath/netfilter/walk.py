@@ -14,7 +14,7 @@ from dataclasses import replace
 from netfs.datapath.netfilter.answer import ACCEPT, DROP, REJECT, UNKNOWN, HookContext, RuleRef
 from netfs.datapath.netfilter.datatypes import SYMBOLS
 from netfs.datapath.netfilter.elements import Unknown, candidates, find
-from netfs.datapath.netfilter.fields import NoMatch, Sight, Spread, evaluate
+from netfs.datapath.netfilter.fields import Answer, NoMatch, Sight, Spread, evaluate
 from netfs.datapath.netfilter.mangle import NotSimulatedError, mangled
 from netfs.datapath.netfilter.matches import holds
 from netfs.datapath.netfilter.records import (
@@ -254,7 +254,7 @@ class Walker:
             way.rest = ()
             return None, False
         if isinstance(value, Spread):
-            return self._split(way, _each(statement, "value", value, way.rest), value)
+            return self._split(way, _each(statement, value, way.rest), value)
         if not isinstance(value, int):
             reason = value.reason if isinstance(value, Unknown) else f"a value for {statement.target} that is no number"
             return self._unknown(way, reason), False
@@ -277,7 +277,7 @@ class Walker:
             way.rest = ()
             return None, False
         if isinstance(address, Spread):
-            return self._split(way, _each(statement, "address", address, ()), address)
+            return self._split(way, _each(statement, address, ()), address)
         result = self.translation.apply(statement, address, way.packet)
         if isinstance(result, Unknown):
             return self._unknown(way, result.reason), False
@@ -309,19 +309,26 @@ class Walker:
 
 
 def _each(
-    statement: Mangle | Translate, place: str, spread: Spread, rest: tuple[Statement, ...]
+    statement: Mangle | Translate, spread: Spread, rest: tuple[Statement, ...]
 ) -> tuple[tuple[Statement, ...], ...]:
     """The statement once for every value that chance may put into it; without one the rule ends."""
     ways: list[tuple[Statement, ...]] = []
     for value in spread.values:
         if isinstance(value, NoMatch):
             ways.append(())
-        elif isinstance(value, Spread | Unknown) or isinstance(value, tuple) and any(
-            isinstance(part, Unknown) for part in value
-        ):
+        elif (constant := _constant(value)) is None:
             ways.append((Opaque("a value that is not known"),))
+        elif isinstance(statement, Mangle):
+            ways.append((replace(statement, value=constant), *rest))
         else:
-            constant = Constant(value)  # type: ignore[arg-type]
-            fixed: Statement = replace(statement, **{place: constant})
-            ways.append((fixed, *rest))
+            ways.append((replace(statement, address=constant), *rest))
     return tuple(ways)
+
+
+def _constant(value: Answer) -> Constant | None:
+    if isinstance(value, int | str):
+        return Constant(value)
+    if isinstance(value, tuple):
+        known = tuple(part for part in value if not isinstance(part, Unknown))
+        return Constant(known) if len(known) == len(value) else None
+    return None

@@ -40,7 +40,8 @@ class Way:
 
     def ref(self) -> RuleRef:
         """The rule it is in."""
-        assert self.chain is not None and self.rule is not None
+        assert self.chain is not None
+        assert self.rule is not None
         chain, rule = self.chain, self.rule
         return RuleRef(chain.family, chain.table, chain.name, rule.handle, rule_text(rule))
 

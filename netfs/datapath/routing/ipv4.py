@@ -91,7 +91,10 @@ def _refused_source(routing: Routing, flow: Flow) -> RouteAnswer | None:
 
 
 def _device_of(routing: Routing, address: int) -> int:
-    """Index of the device that holds an address, 0 for none (``__ip_dev_find``: addresses, then table ``local``)."""
+    """Index of the device that holds an address, 0 for none (``__ip_dev_find``: addresses, then table ``local``).
+
+    Where several devices hold it the kernel takes the one that got it last, which cannot be read.
+    """
     owned = routing.view.owned.get(ip.to_text(address, 4))
     if owned is not None:
         return owned.index
@@ -195,7 +198,9 @@ def search(routing: Routing, table: Table, flow: Flow, *, ignore_linkstate: bool
                 if not routing.dead(route, hop, ignore_linkstate=ignore_linkstate) and (not oif or hop.index == oif)
             )
             if not hops:
-                continue
+                if route.nexthops or route.nh_id is None:
+                    continue
+                return Match(route, ())
             if routing.own_gateways:
                 hops = tuple(NextHop(h.index) if (h.index, h.gateway) in routing.own_gateways else h for h in hops)
             if oif:

@@ -100,23 +100,30 @@ def _leaf(routing: Routing, wish: _Wish, leaf: tuple[Route, ...]) -> Match | Non
 
 
 def _best(routing: Routing, wish: _Wish, routes: Iterator[Route]) -> Match | None:
+    """``__find_rr_leaf``. Of a next hop object the first hop that improves counts; a black hole ends the search."""
     best: _Path | None = None
     high = -1
     for route in routes:
+        if route.nh_id is not None and route.type == "blackhole":
+            return Match(route, ())
         for hop in route.nexthops or (None,):
             score = _score(routing, wish, route, hop)
             if score > high:
                 best, high = _Path(route, hop), score
+                if route.nh_id is not None:
+                    break
     if best is None:
         return None
     return Match(best.route, _branches(routing, wish, best))
 
 
 def _branches(routing: Routing, wish: _Wish, best: _Path) -> tuple[NextHop, ...]:
-    """``fib6_select_path``: any sibling that is not dead may be taken, in the device's favour or not."""
+    """``fib6_select_path``: any sibling that is not dead may be taken, in the device's favour or not; of a next hop
+    object any member at all.
+    """
     if best.route.type in ROUTE_ERRORS or best.route.type == "throw" or best.hop is None:
         return ()
-    if len(best.route.nexthops) == 1:
+    if len(best.route.nexthops) == 1 or best.route.nh_id is not None:
         return best.route.nexthops
     return tuple(hop for hop in best.route.nexthops if _score(routing, wish, best.route, hop) >= 0)
 
@@ -125,7 +132,7 @@ def _score(routing: Routing, wish: _Wish, route: Route, hop: NextHop | None) -> 
     """``find_match`` and ``rt6_score_route``; negative: not usable."""
     index = hop.index if hop is not None and hop.index is not None else routing.loopback
     forwards = route.type not in ROUTE_ERRORS and route.type != "throw"
-    if forwards and (hop is None or routing.dead(route, hop)):
+    if forwards and (route.nh_id is None if hop is None else routing.dead(route, hop)):
         return -1
     score = 2 if not wish.device or index == wish.device else 0
     if not score and wish.strict:

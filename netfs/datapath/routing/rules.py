@@ -85,21 +85,28 @@ def answer_of(found: Match, compiled: CompiledRule, considered: list[str]) -> Ro
     """A match as an answer."""
     route = found.route
     kind = "blackhole" if route.type == "nat" else route.type
+    if route.type == "unicast" and not found.nexthops:
+        why = f"next hop object {route.nh_id} of the route was not read"
+        return RouteAnswer("unknown", route, compiled.rule, (), route.table, (*considered, why), unknown=why)
     return RouteAnswer(
         kind, route, compiled.rule, found.nexthops, route.table, tuple(considered), error=ROUTE_ERRORS.get(route.type)
     )
 
 
 def suppressed(routing: Routing, compiled: CompiledRule, found: Match) -> bool:
-    """``fib4_rule_suppress``, ``fib6_rule_suppress``. A route that answers with an error is never suppressed."""
+    """``fib4_rule_suppress``, ``fib6_rule_suppress``. A route that answers with an error is never suppressed.
+
+    The group is that of the route's first next hop in IPv4, usable or not, and of the chosen one in IPv6.
+    """
     rule = compiled.rule
     if found.route.type in ROUTE_ERRORS:
         return False
     if rule.suppress_prefixlength is not None and ip.prefix(found.route.dst)[1] <= rule.suppress_prefixlength:
         return True
-    if rule.suppress_ifgroup is None or not found.nexthops:
+    hops = found.route.nexthops if found.route.family == 4 else found.nexthops
+    if rule.suppress_ifgroup is None or not hops:
         return False
-    index = found.nexthops[0].index
+    index = hops[0].index
     link = routing.links.get(index) if index is not None else None
     return link is not None and link.group == rule.suppress_ifgroup
 

@@ -108,7 +108,7 @@ def reverse_check(
         return ReverseCheck(True, None, "IPv6 has no reverse path filter")
     compiled = routing(view)
     mode = conf(view, iif, "rp_filter", join="max")
-    redirects = conf(view, iif, "send_redirects")
+    redirects = iif.ipv4.get("send_redirects", 1) or view.sysctl("net.ipv4.conf.all.send_redirects", 1)
     if not mode and (iif.index != out or not redirects):
         quick = _without_filter(view, compiled, iif, src)
         if quick is not None:

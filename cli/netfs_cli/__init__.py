@@ -1,0 +1,1 @@
+"""The ``netfs`` command: it parses, calls the library, and shows what it answered."""

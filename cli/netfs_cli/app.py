@@ -1,0 +1,47 @@
+"""The root of the command line: the table of commands, and the options that stand before them."""
+
+from __future__ import annotations
+
+import click
+
+from netfs_cli import options
+from netfs_cli.command import LazyGroup
+
+COMMANDS = {
+    "lab": ("netfs_cli.commands.lab", "A small cluster of real kernel objects on this machine."),
+    "trace": ("netfs_cli.commands.trace", "The path of a packet, hop by hop, there and back."),
+    "get": ("netfs_cli.commands.get", "Nodes, pods and links that were found."),
+    "doctor": ("netfs_cli.commands.doctor", "Everything that is wrong, on every node."),
+    "explain": ("netfs_cli.commands.explain", "What a fault is, how it shows, how to repair it."),
+    "collect": ("netfs_cli.commands.collect", "Snapshots of every node, in one file."),
+}
+
+EXAMPLES = """
+netfs lab up                                   a cluster to try things on
+netfs trace pod-a pod-b                        where does the packet go?
+netfs doctor                                   what is wrong here?
+netfs collect -w cluster.json.zst              take the evidence home
+netfs trace pod-a pod-b --source file:cluster.json.zst
+"""
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from netfs import __version__
+
+        click.echo(f"netfs {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, examples=EXAMPLES, no_args_is_help=False, invoke_without_command=True)
+@options.reading
+@options.namespace
+@options.all_namespaces
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+@click.pass_context
+def app(ctx: click.Context) -> None:
+    """Show how a packet gets from one pod to another, prove it against the kernel, and say what is broken."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

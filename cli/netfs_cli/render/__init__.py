@@ -1,0 +1,1 @@
+"""Results into text. Pure functions: no stream, no environment, no clock."""

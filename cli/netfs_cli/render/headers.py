@@ -1,0 +1,61 @@
+"""A packet's headers in one line, as tcpdump's readers expect them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netfs.model.packet import Encapsulation, Packet
+from netfs.model.text import printable
+from netfs_cli.render.ink import Ink
+
+
+def request(packet: Packet) -> str:
+    """What was asked for: ``tcp to port 80, 60 bytes``."""
+    port = f" to port {packet.dport}" if packet.dport is not None else ""
+    return f"{printable(packet.proto)}{port}, {packet.size} bytes{', may be fragmented' if not packet.df else ''}"
+
+
+def tunnel(outer: Encapsulation, ink: Ink) -> str:
+    """``VXLAN vni 1: 192.168.52.11 → 192.168.52.12, UDP port 8472``."""
+    ends = f"{printable(outer.src)} {ink.sign('→')} {printable(outer.dst)}"
+    return f"{printable(outer.kind).upper()} vni {outer.vni}: {ends}, UDP port {outer.dport}"
+
+
+def layers(packet: Packet) -> list[Encapsulation]:
+    """The tunnels that the packet is inside of, the outermost last."""
+    found: list[Encapsulation] = []
+    outer = packet.outer
+    while outer is not None:
+        found.append(outer)
+        outer = outer.outer
+    return found
+
+
+def packet(shown: Packet, ink: Ink) -> Iterator[str]:
+    """All headers, the outermost first."""
+    for layer in reversed(layers(shown)):
+        yield f"{_macs(layer.src_mac, layer.dst_mac, ink)}{tunnel(layer, ink)}, ttl {layer.ttl}"
+    yield f"{_macs(shown.src_mac, shown.dst_mac, ink)}{_inner(shown, ink)}"
+
+
+def _inner(shown: Packet, ink: Ink) -> str:
+    ends = f"{_end(shown.src, shown.sport)} {ink.sign('→')} {_end(shown.dst, shown.dport)}"
+    what = " ".join(printable(word) for word in (shown.proto, shown.icmp_type or shown.tcp_flags) if word)
+    marks = [f"ttl {shown.ttl}", f"{shown.size} bytes"]
+    marks += ["DF"] if shown.df and shown.family == 4 else []
+    marks += [f"mark {shown.mark:#x}"] if shown.mark else []
+    marks += [f"tos {shown.tos:#x}"] if shown.tos else []
+    return f"{ends} {what}, {', '.join(marks)}"
+
+
+def _end(address: str, port: int | None) -> str:
+    clean = printable(address)
+    if port is None:
+        return clean
+    return f"[{clean}]:{port}" if ":" in clean else f"{clean}:{port}"
+
+
+def _macs(src: str | None, dst: str | None, ink: Ink) -> str:
+    if src is None and dst is None:
+        return ""
+    return f"{printable(src or '?')} {ink.sign('→')} {printable(dst or '?')}  "

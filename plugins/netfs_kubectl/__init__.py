@@ -1,0 +1,1 @@
+"""``kubectl netfs``: the ``netfs`` command as a kubectl plugin."""
