@@ -12,7 +12,7 @@ from netfs.cluster.endpoint import resolve
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
 from netfs.model.snapshot import Gap, NodeSnapshot, Snapshots
-from netfs.model.trace import Finding, Trace
+from netfs.model.trace import Direction, Finding, Trace
 
 if TYPE_CHECKING:
     import networkx
@@ -64,7 +64,7 @@ class Cluster:
         start = resolve(self.topology, source, namespace)
         end = resolve(self.topology, destination, namespace)
         trace = datapath.trace(self.topology, start, end, request)
-        return replace(trace, findings=diagnose.examine_path(self.topology, trace))
+        return _explained(replace(trace, findings=diagnose.examine_path(self.topology, trace)))
 
     def findings(self) -> tuple[Finding, ...]:
         """Every finding on every node."""
@@ -79,6 +79,27 @@ class Cluster:
         from netfs.cluster.graph import graph
 
         return graph(self.topology)
+
+
+def _explained(trace: Trace) -> Trace:
+    """The trace with each drop's fix taken from the finding it is evidence of."""
+    return replace(
+        trace,
+        forward=_with_fix(trace.forward, trace.findings),
+        reverse=_with_fix(trace.reverse, trace.findings),
+    )
+
+
+def _with_fix(way: Direction, findings: tuple[Finding, ...]) -> Direction:
+    """The finding of the drop's own name; failing that, the only error there is."""
+    if way.drop is None or way.drop.fix is not None:
+        return way
+    errors = [finding for finding in findings if finding.severity == "error"]
+    same = [finding for finding in errors if finding.slug == way.drop.slug]
+    cause = same[0] if same else (errors[0] if len(errors) == 1 else None)
+    if cause is None:
+        return way
+    return replace(way, drop=replace(way.drop, fix=cause.fix, slug=cause.slug))
 
 
 def load(*uris: str, timeout: float | None = None) -> Cluster:

@@ -1,13 +1,13 @@
 """Every error that netfs raises on purpose.
 
-    NetfsError
-    ├── UsageError            what was asked for cannot be: exit status 2
-    │   ├── EndpointError     no such pod, node or address; or several of that name
-    │   └── SourceUriError    no source of that form
-    └── UnreadableError       something needed could not be read: exit status 3
-        ├── SourceError       a source does not answer, or not as it should
-        ├── SnapshotError     a snapshot is truncated, foreign, or of another version
-        └── LabError          the lab is not there, half there, or cannot be built here
+NetfsError
+├── UsageError            what was asked for cannot be: exit status 2
+│   ├── EndpointError     no such pod, node or address; or several of that name
+│   └── SourceUriError    no source of that form
+└── UnreadableError       something needed could not be read: exit status 3
+    ├── SourceError       a source does not answer, or not as it should
+    ├── SnapshotError     a snapshot is truncated, foreign, or of another version
+    └── LabError          the lab is not there, half there, or cannot be built here
 """
 
 from __future__ import annotations

@@ -86,8 +86,7 @@ def _wrapped(at: Position, vxlan: Vxlan, outer: NetNsView, entry: FdbEntry, evid
         return drop(at, "encapsulate", "NO_TX_TARGET", f"the entry {evidence} has no destination address")
     port = entry.port or vxlan.port
     vni = entry.vni if entry.vni is not None else vxlan.vni
-    via = entry.via if entry.via is not None else vxlan.lower
-    lower = outer.links.get(via) if via else None
+    lower = outer.links.get(entry.via) if entry.via else None
     inner = at.frame
     packet = Packet(
         src=vxlan.local if vxlan.local not in _ANY and vxlan.local is not None else "",

@@ -388,7 +388,7 @@ def _index(netns: NetNs, name: str) -> int:
     return next(link.index for link in netns.links if link.name == name)
 
 
-def link(name: str, **fields: Any) -> Edit:
+def link(name: str, /, **fields: Any) -> Edit:
     """Sets fields of a link: ``link("eth0", mtu=1500)``."""
 
     def edit(netns: NetNs) -> NetNs:
@@ -409,27 +409,27 @@ def _part(name: str, part: str, fields: dict[str, Any]) -> Edit:
     return edit
 
 
-def vxlan(name: str, **fields: Any) -> Edit:
+def vxlan(name: str, /, **fields: Any) -> Edit:
     """Sets attributes of a VXLAN device: ``vxlan("flannel.1", vni=2)``."""
     return _part(name, "vxlan", fields)
 
 
-def bridge(name: str, **fields: Any) -> Edit:
+def bridge(name: str, /, **fields: Any) -> Edit:
     """Sets attributes of a bridge."""
     return _part(name, "bridge", fields)
 
 
-def port(name: str, **fields: Any) -> Edit:
+def port(name: str, /, **fields: Any) -> Edit:
     """Sets attributes of a bridge port: ``port("veth1x1", isolated=True)``."""
     return _part(name, "port", fields)
 
 
-def conf4(name: str, **fields: int) -> Edit:
+def conf4(name: str, /, **fields: int) -> Edit:
     """Sets ``net.ipv4.conf.NAME.*`` of a device."""
     return _part(name, "ipv4", fields)
 
 
-def conf6(name: str, **fields: int) -> Edit:
+def conf6(name: str, /, **fields: int) -> Edit:
     """Sets ``net.ipv6.conf.NAME.*`` of a device."""
     return _part(name, "ipv6", fields)
 

@@ -5,24 +5,22 @@ Each case is an edit of the healthy lab and where the packet is then lost: direc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import clusters
 import pytest
-from clusters import Edit
 
 from netfs.cluster.endpoint import resolve
 from netfs.datapath import request, trace
 from netfs.model.address import NUD_FAILED, NUD_PERMANENT, FdbEntry, Neighbour
 from netfs.model.snapshot import NetNs
 from netfs.model.trace import Direction, Trace
+from tests.unit import clusters
+from tests.unit.clusters import Edit
 
 
-def traced(
-    changes: dict[str, Edit | Iterable[Edit]], source: str = "pod-a", destination: str = "pod-b", **wish: Any
-) -> Trace:
+def traced(changes: Mapping[str, Any], source: str = "pod-a", destination: str = "pod-b", **wish: Any) -> Trace:
     """A trace over the lab with changes."""
     topology = clusters.two_nodes(**changes)
     return trace(topology, resolve(topology, source), resolve(topology, destination), request(**wish))
@@ -52,8 +50,7 @@ def via(dst: str, gateway: str) -> Edit:
 
     def edit(netns: NetNs) -> NetNs:
         routes = tuple(
-            replace(r, nexthops=(replace(r.nexthops[0], gateway=gateway),)) if r.dst == dst else r
-            for r in netns.routes
+            replace(r, nexthops=(replace(r.nexthops[0], gateway=gateway),)) if r.dst == dst else r for r in netns.routes
         )
         assert routes != netns.routes
         return replace(netns, routes=routes)

@@ -150,7 +150,7 @@ def constant(kind: str, raw: Any) -> int | str:
     if isinstance(raw, list):
         value = 0
         for part in raw:
-            bit = constant(kind, part)
+            bit = constant(kind, part) if not isinstance(part, list | dict) else ""
             if isinstance(bit, str):
                 raise NotUnderstoodError(f"bits of type {kind}")
             value |= bit

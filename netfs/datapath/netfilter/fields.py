@@ -275,7 +275,11 @@ def _fib(fib: Fib, sight: Sight) -> Answer:
 
 
 def _shifted_left(left: int, right: int) -> int:
-    return left << right if right < 64 else 0
+    return left << right if 0 <= right < 128 else 0
+
+
+def _shifted_right(left: int, right: int) -> int:
+    return left >> right if 0 <= right < 128 else 0
 
 
 _OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
@@ -283,7 +287,7 @@ _OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
     "|": lambda left, right: left | right,
     "^": lambda left, right: left ^ right,
     "<<": _shifted_left,
-    ">>": lambda left, right: left >> right if right < 128 else 0,
+    ">>": _shifted_right,
 }
 
 

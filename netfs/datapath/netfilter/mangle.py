@@ -30,11 +30,15 @@ def mangled(packet: Packet, target: str, value: int) -> Packet:
 def _network(packet: Packet, target: str, field: str, value: int) -> Packet:
     match field:
         case "saddr":
-            return replace(packet, src=ip.to_text(value, packet.family))
+            return replace(packet, src=_address(value, packet))
         case "daddr":
-            return replace(packet, dst=ip.to_text(value, packet.family))
+            return replace(packet, dst=_address(value, packet))
         case "ttl" | "hoplimit":
             return replace(packet, ttl=value)
         case "dscp":
             return replace(packet, tos=value << 2 & 0xFC | packet.tos & 3)
     raise NotSimulatedError(f"setting {target} is not simulated")
+
+
+def _address(value: int, packet: Packet) -> str:
+    return ip.to_text(value & ((1 << ip.BITS[packet.family]) - 1), packet.family)

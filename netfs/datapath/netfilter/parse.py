@@ -61,6 +61,8 @@ def _of_view(view: NetNsView) -> Ruleset | None:
                 chains += xtables.base_chains(text, family, program)
     except NotUnderstoodError as error:
         return Ruleset(defect=str(error))
+    except RecursionError:
+        return Ruleset(defect="what nft printed is nested too deeply")
     hooks = _hooks(chains)
     return Ruleset(tables, hooks) if hooks else None
 

@@ -260,6 +260,8 @@ class Rule:
     source: Any = field(compare=False, repr=False)
     """The rule as it was read (JSON, or a line of iptables-save), from which its text is made."""
     comment: str | None = None
+    printed: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """The text, once it was made: a rule is named far more often than it is read."""
 
 
 @dataclass(frozen=True, slots=True)

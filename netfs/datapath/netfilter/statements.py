@@ -147,7 +147,7 @@ def _translation(kind: str) -> Callable[[Any, Scope, str], Statement]:
         raw = {} if raw is None else raw
         if not isinstance(raw, dict) or raw.get("type_flags") or raw.keys() - _TRANSLATION_KEYS:
             raise NotUnderstoodError(f"this form of {kind}")
-        named = raw.get("family", family)
+        named = text_of(raw, "family") if "family" in raw else family
         hint = "ipv6_addr" if named == "ip6" else "ipv4_addr"
         address = expression(raw["addr"], scope, hint) if "addr" in raw else None
         return Translate(kind, address, _ports(raw), _flags(raw), {"ip": 4, "ip6": 6}.get(named))

@@ -18,15 +18,21 @@ BARE_META = frozenset(("iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup
 
 
 def rule_text(rule: Rule) -> str:
-    """One line; control characters cannot pass, since nothing outside JSON strings is printed as read."""
+    """One line, without anything a terminal would obey."""
+    if "text" not in rule.printed:
+        rule.printed["text"] = clean(_rule(rule))
+    return rule.printed["text"]
+
+
+def _rule(rule: Rule) -> str:
     if isinstance(rule.source, str):
-        return clean(rule.source)
+        return rule.source
     if not isinstance(rule.source, list):
-        return clean(_json(rule.source))
+        return _json(rule.source)
     words = [_statement(part) for part in rule.source]
     if rule.comment is not None:
         words.append(f'comment "{rule.comment}"')
-    return clean(" ".join(word for word in words if word))
+    return " ".join(word for word in words if word)
 
 
 def clean(text: str) -> str:

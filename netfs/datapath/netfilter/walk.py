@@ -47,6 +47,9 @@ MAX_JUMPS = 16
 MAX_STEPS = 200_000
 MAX_WAYS = 1024
 
+ENOUGH = 32
+"""Ways followed where doubts alone divide them: more would only tell again that the verdict is unknown."""
+
 ENDLESS = "the rules take more steps than can be followed"
 
 
@@ -78,6 +81,8 @@ class Walker:
             outcome = self._follow(way)
             if outcome is not None:
                 found.append(outcome)
+            if len(found) >= ENOUGH and way.share is None and len({known.effect for known in found}) > 1:
+                return found
             if len(found) + len(self.pending) > MAX_WAYS:
                 return [*found, Outcome(UNKNOWN, way, ENDLESS)]
         return found

@@ -181,60 +181,78 @@ def _without_rules(routing: Routing, flow: Flow, ignore_linkstate: bool) -> Rout
 
 
 def search(routing: Routing, table: Table, flow: Flow, *, ignore_linkstate: bool = False) -> Match | None:
-    """``fib_table_lookup`` and ``fib_select_path``: the best route, and the next hops it may take."""
-    dst, tos, oif = flow.dst, flow.tos & 0x1C, flow.oif
+    """``fib_table_lookup`` and ``fib_select_path``: the best route, and the next hops it may take.
+
+    A quirk of the kernel: a route through a next hop object that cannot be used hides the shorter prefixes of the
+    very same network address (``goto miss``: 10.0.0.0/24 hides 10.0.0.0/8, but not 0.0.0.0/0).
+    """
+    dst, tos = flow.dst, flow.tos & 0x1C
+    missed = -1
     for shift, networks in table.by_length:
         leaf = networks.get(dst >> shift)
-        if leaf is None:
+        if leaf is None or dst >> shift << shift == missed:
             continue
         for route in leaf:
             if route.tos and route.tos != tos:
                 continue
             if route.type in ROUTE_ERRORS or route.type == "throw":
                 return Match(route, ())
-            hops = tuple(
-                hop
-                for hop in route.nexthops
-                if not routing.dead(route, hop, ignore_linkstate=ignore_linkstate) and (not oif or hop.index == oif)
-            )
-            if not hops:
-                if route.nexthops or route.nh_id is None:
-                    continue
-                return Match(route, ())
-            if routing.own_gateways:
-                hops = tuple(NextHop(h.index) if (h.index, h.gateway) in routing.own_gateways else h for h in hops)
-            if oif:
-                return Match(route, hops[:1])
-            if shift == 32 and len(leaf) > 1 and route.type == "unicast" and len(route.nexthops) == 1:
-                return _default(routing, leaf, route, hops)
-            return Match(route, hops)
+            hops = _usable(routing, route, flow.oif, ignore_linkstate)
+            if hops:
+                if shift == 32 and len(leaf) > 1 and not flow.oif:
+                    return _default(routing, leaf, Match(route, hops))
+                return Match(route, hops)
+            if route.nh_id is not None:
+                if not route.nexthops:
+                    return Match(route, ())
+                missed = dst >> shift << shift
+                break
     return None
 
 
-def _default(routing: Routing, leaf: tuple[Route, ...], first: Route, hops: tuple[NextHop, ...]) -> Match:
-    """``fib_select_default``: among default routes of equal metric, one whose gateway is not known to be dead.
+def _usable(routing: Routing, route: Route, oif: int, ignore_linkstate: bool) -> tuple[NextHop, ...]:
+    """The next hops that may be taken: alive, and on the device asked for, where there is one (then the first)."""
+    hops = tuple(
+        hop
+        for hop in route.nexthops
+        if not routing.dead(route, hop, ignore_linkstate=ignore_linkstate) and (not oif or hop.index == oif)
+    )
+    if oif:
+        hops = hops[:1]
+    if not routing.own_gateways:
+        return hops
+    return tuple(NextHop(hop.index) if (hop.index, hop.gateway) in routing.own_gateways else hop for hop in hops)
 
-    Which of them was used last is not readable; it is taken that none was.
+
+def _default(routing: Routing, leaf: tuple[Route, ...], found: Match) -> Match:
+    """``fib_select_default``: of default routes of equal metric, those whose gateway may be taken to be alive.
+
+    The kernel moves on from a gateway that is not confirmed (``fib_detect_death``) to the next; which one it used
+    last cannot be read, so all that it may use now are next hops of the answer.
     """
+    first = found.route
     equal = [
         route
         for route in leaf
         if (route.metric, route.tos, route.table) == (first.metric, first.tos, first.table)
-        and route.type == "unicast"
+        and route.type == first.type == "unicast"
         and route.scope == first.scope
-        and route.nexthops
+        and len(route.nexthops) == 1
         and route.nexthops[0].gateway is not None
         and not routing.dead(route, route.nexthops[0])
     ]
     if len(equal) < 2 or equal[0] is not first:
-        return Match(first, hops)
-    last_resort: Route | None = None
-    for route in equal:
-        hop = route.nexthops[0]
+        return found
+    alive: list[NextHop] = []
+    failed = [first.nexthops[0]]
+    for hop in (route.nexthops[0] for route in equal):
         entry = routing.view.neighbours.get((hop.index or 0, hop.gateway or ""))
-        if entry is None or entry.state & NUD_REACHABLE or entry.state & NUD_VALID:
-            return Match(route, (hop,))
-        if last_resort is None and entry.state != NUD_INCOMPLETE:
-            last_resort = route
-    chosen = last_resort or first
-    return Match(chosen, (chosen.nexthops[0],))
+        if entry is None or entry.state == NUD_REACHABLE:
+            alive.append(hop)
+            break
+        if entry.state & NUD_VALID:
+            alive.append(hop)
+        elif entry.state != NUD_INCOMPLETE:
+            failed.append(hop)
+    hops = tuple(dict.fromkeys(alive or failed))
+    return Match(next(route for route in equal if route.nexthops[0] == hops[0]), hops)

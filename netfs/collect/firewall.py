@@ -1,0 +1,142 @@
+"""Raw firewall state, as the tools that own it print it; evaluated elsewhere.
+
+A tool is started only in a namespace that holds rules of its kind, which the kernel is asked first
+(nfnetlink dumps, /proc/net/ip_tables_names), and asked only where that part of it is loaded already.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from struct import Struct
+
+from netfs.collect.modules import present
+from netfs.collect.netlink import (
+    NETLINK_NETFILTER,
+    InterruptedDumpError,
+    MalformedError,
+    Netlink,
+    attribute,
+    attributes,
+    messages,
+    text,
+)
+
+NFT_MSG_GETTABLE = 10 << 8 | 1
+NFTA_TABLE_NAME = 1
+IPSET_CMD_LIST = 6 << 8 | 7
+IPSET_PROTOCOL = 6
+IPSET_FLAG_LIST_SETNAME = 2
+NLA_F_NET_BYTEORDER = 0x4000
+NFGENMSG = Struct("=BBH")
+NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10
+OWNERS = {NFPROTO_IPV4: "iptables", NFPROTO_IPV6: "ip6tables"}
+XTABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
+"""Names of the tables that iptables-nft makes."""
+REFUSALS = (OSError, InterruptedDumpError, MalformedError)
+TIMEOUT = 20.0
+"""Seconds a tool may take."""
+SEARCH = "/usr/sbin:/sbin:/usr/bin:/bin"
+
+COMMANDS = {
+    "nft": ("nft", "-j", "list", "ruleset"),
+    "iptables": ("iptables-nft-save", "-c"),
+    "ip6tables": ("ip6tables-nft-save", "-c"),
+    "iptables_legacy": ("iptables-legacy-save", "-c"),
+    "ip6tables_legacy": ("ip6tables-legacy-save", "-c"),
+    "ipset": ("ipset", "save"),
+}
+"""By the field of ``Firewall``."""
+
+
+def read_firewall(buffer: bytearray, file: Callable[[str], bytes], gaps: list[tuple[str, str]]) -> dict[str, str]:
+    """The output of every tool whose rules the calling thread's namespace holds; what failed goes to ``gaps``.
+
+    ``file`` reads a file of /proc/thread-self.
+    """
+    wanted: list[str] = []
+    try:
+        wanted += _held(buffer)
+    except REFUSALS as refused:
+        gaps.append(("nft", str(refused)))
+    for field, module in (("iptables_legacy", "ip_tables"), ("ip6tables_legacy", "ip6_tables")):
+        try:
+            if file(f"net/{module}_names").strip():
+                wanted.append(field)
+        except FileNotFoundError:
+            pass
+        except OSError as refused:
+            gaps.append((field, refused.strerror or str(refused)))
+    if not wanted:
+        return {}
+    try:
+        if present("ip_set") and _ipsets(buffer):
+            wanted.append("ipset")
+    except REFUSALS as refused:
+        gaps.append(("ipset", str(refused)))
+    return _run(wanted, gaps)
+
+
+def _held(buffer: bytearray) -> list[str]:
+    """Which of nft, iptables and ip6tables own a table. Raises OSError, InterruptedDumpError, MalformedError."""
+    if not present("nf_tables"):
+        return []
+    with Netlink(NETLINK_NETFILTER, buffer) as netfilter:
+        data = netfilter.dump(NFT_MSG_GETTABLE, NFGENMSG.pack(0, 0, 0))
+    wanted: list[str] = []
+    for _, start, end in messages(data):
+        name = text(attributes(data, start + 4, end).get(NFTA_TABLE_NAME))
+        wanted.append("nft")
+        if name in XTABLES and data[start] in OWNERS:
+            wanted.append(OWNERS[data[start]])
+    return list(dict.fromkeys(wanted))
+
+
+def _ipsets(buffer: bytearray) -> bool:
+    """Whether the namespace has any ipset; without rules that name it, it decides nothing. Raises as ``_held``."""
+    body = attribute(1, bytes([IPSET_PROTOCOL]))
+    body += attribute(6 | NLA_F_NET_BYTEORDER, IPSET_FLAG_LIST_SETNAME.to_bytes(4, "big"))
+    with Netlink(NETLINK_NETFILTER, buffer) as netfilter:
+        data = netfilter.dump(IPSET_CMD_LIST, NFGENMSG.pack(NFPROTO_IPV4, 0, 0) + body)
+    return any(2 in attributes(data, start + 4, end) for _, start, end in messages(data))
+
+
+def _run(wanted: list[str], gaps: list[tuple[str, str]]) -> dict[str, str]:
+    """Start the tools side by side in the calling thread's namespace, and gather what they print."""
+    import shutil
+    import subprocess
+
+    environment = {"PATH": SEARCH, "LC_ALL": "C"}
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    for field in wanted:
+        program, *arguments = COMMANDS[field]
+        path = shutil.which(program, path=f"{SEARCH}:{os.environ.get('PATH', '')}")
+        if path is None:
+            gaps.append((field, f"rules are there, but the program {program} is not installed"))
+            continue
+        try:
+            running[field] = subprocess.Popen(
+                [path, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+            )
+        except OSError as failure:
+            gaps.append((field, f"{program}: {failure.strerror}"))
+    found: dict[str, str] = {}
+    for field, process in running.items():
+        program = COMMANDS[field][0]
+        try:
+            out, err = process.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            gaps.append((field, f"{program} did not end within {TIMEOUT:.0f} s"))
+            continue
+        if process.returncode:
+            said = err.decode("utf-8", "replace").strip().splitlines()
+            gaps.append((field, f"{program} ended with status {process.returncode}: {said[0] if said else ''}"))
+        else:
+            found[field] = out.decode("utf-8", "backslashreplace")
+    return found

@@ -1,0 +1,118 @@
+"""Filter rules that stop what carries the overlay: its UDP port, and ICMP's word on sizes.
+
+Only a rule whose whole match is understood counts; everything else is the datapath's to evaluate.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from shlex import quote
+from typing import Any
+
+from netfs.cluster.netns import NetNsView
+from netfs.diagnose.commands import finding
+from netfs.diagnose.evidence import Evidence, site
+from netfs.model.trace import Finding
+
+TOO_BIG = {("icmp", "frag-needed"), ("icmp", 4), ("icmpv6", "packet-too-big"), ("icmpv6", 2)}
+_DROPS = re.compile(
+    r"^(?:\[\d+:\d+\] )?-A (?P<rule>(?P<chain>\S+)(?: -[io] \S+)? -p (?P<proto>udp|icmp|ipv6-icmp|icmpv6)(?: -m \S+)?"
+    r"(?: --dport (?P<port>\d+)| --icmp(?:v6)?-type (?P<type>\S+))(?: -m comment --comment (?:\S+|\"[^\"]*\"))?"
+    r" -j (?P<target>DROP|REJECT)(?: --reject-with \S+)?)$",
+    re.MULTILINE,
+)
+_ICMP_TYPES = {"3/4", "fragmentation-needed", "packet-too-big", "2", "2/0"}
+
+
+def blocked(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
+    """`vxlan-outer-blocked` and `pmtu-icmp-blocked`."""
+    firewall = view.netns.firewall
+    if firewall is None or not site(view).tunnels:
+        return
+    ports = {t.link.vxlan.port for t in site(view).tunnels if t.link.vxlan and evidence.some_peers(t)}
+    if firewall.nft:
+        yield from _nft(view, firewall.nft, ports)
+    for program, text in (
+        ("iptables", firewall.iptables),
+        ("iptables-legacy", firewall.iptables_legacy),
+        ("ip6tables", firewall.ip6tables),
+        ("ip6tables-legacy", firewall.ip6tables_legacy),
+    ):
+        yield from _iptables(view, program, text or "", ports)
+
+
+def _nft(view: NetNsView, text: str, ports: set[int]) -> Iterator[Finding]:
+    try:
+        listed = json.loads(text).get("nftables", [])
+        hooks = {_chain(c["chain"]) for item in listed if (c := item) and "chain" in item and "hook" in c["chain"]}
+        rules = [item["rule"] for item in listed if "rule" in item]
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return
+    for rule in rules:
+        where = (rule.get("family"), rule.get("table"), rule.get("chain"))
+        if where in hooks and (match := _understood(rule.get("expr", []))):
+            words = f"{where[0]} {quote(str(where[1]))} {quote(str(where[2]))}"
+            fix = f"nft delete rule {words} handle {int(rule.get('handle', 0))}"
+            yield from _reported(view, match, f"nft: {words}: {_shown(match)} drop", fix, ports)
+
+
+def _chain(chain: dict[str, Any]) -> tuple[Any, Any, Any]:
+    return chain.get("family"), chain.get("table"), chain.get("name")
+
+
+def _understood(expressions: list[Any]) -> dict[tuple[str, str], Any] | None:
+    """(protocol, field) to value of a rule that only matches headers by equality, then drops; else None."""
+    match: dict[tuple[str, str], Any] = {}
+    for expression in expressions:
+        if not isinstance(expression, dict):
+            return None
+        if "drop" in expression or "reject" in expression:
+            return match
+        if "counter" in expression:
+            continue
+        rule: Any = expression.get("match")
+        if not isinstance(rule, dict) or rule.get("op") != "==" or isinstance(rule.get("right"), dict):
+            return None
+        left = rule.get("left")
+        payload = left.get("payload") if isinstance(left, dict) else None
+        if not isinstance(payload, dict):
+            return None
+        match[str(payload.get("protocol")), str(payload.get("field"))] = rule.get("right")
+    return None
+
+
+def _shown(match: dict[tuple[str, str], Any]) -> str:
+    return " ".join(f"{protocol} {field} {value}" for (protocol, field), value in match.items())
+
+
+def _reported(
+    view: NetNsView, match: dict[tuple[str, str], Any], text: str, fix: str, ports: set[int]
+) -> Iterator[Finding]:
+    port = match.get(("udp", "dport"))
+    if port in ports and len(match) == 1:
+        yield finding("vxlan-outer-blocked", view, None, f"{text}: the outer packets of VXLAN end here", fix)
+    if any((protocol, value) in TOO_BIG for (protocol, _), value in match.items() if isinstance(value, str | int)):
+        if all(protocol in ("icmp", "icmpv6") for protocol, _ in match):
+            yield finding(
+                "pmtu-icmp-blocked", view, None, f"{text}: senders never learn that a packet was too big", fix
+            )
+
+
+def _iptables(view: NetNsView, program: str, text: str, ports: set[int]) -> Iterator[Finding]:
+    for found in _DROPS.finditer(text):
+        rule = found["rule"]
+        fix = f"{program} -D {rule}"
+        if found["proto"] == "udp" and found["port"] and int(found["port"]) in ports:
+            yield finding(
+                "vxlan-outer-blocked", view, None, f"{program}: {rule}: the outer packets of VXLAN end here", fix
+            )
+        elif found["type"] in _ICMP_TYPES:
+            yield finding(
+                "pmtu-icmp-blocked",
+                view,
+                None,
+                f"{program}: {rule}: senders never learn that a packet was too big",
+                fix,
+            )

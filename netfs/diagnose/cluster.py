@@ -1,0 +1,86 @@
+"""``netfs doctor``: every node, every pod, and every pair of nodes that differs from what it should hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netfs.cluster.netns import NetNsView
+from netfs.cluster.topology import Topology
+from netfs.diagnose.checks.sharing import shared_addresses
+from netfs.diagnose.evidence import SAMPLE, Evidence, Tunnel, evidence, site
+from netfs.diagnose.examination import of_pair, of_view, told
+from netfs.model import ip
+from netfs.model.address import NUD_VALID
+from netfs.model.trace import Finding
+
+FEW = 12
+"""Up to this many nodes every pair is examined; beyond, those whose entries are not the usual ones."""
+
+
+def examine(topology: Topology) -> tuple[Finding, ...]:
+    """Every finding, errors first. Pure; what one namespace shows is found once and kept with it."""
+    known = evidence(topology)
+    return told(_all(known))
+
+
+def _all(known: Evidence) -> Iterator[Finding]:
+    for view in known.topology.views.values():
+        yield from of_view(known, view)
+    shared = [address for address, ports in known.topology.owners.items() if len(ports) > 1]
+    yield from shared_addresses(known, shared)
+    for one, other in _pairs(known):
+        yield from of_pair(known, one, other)
+
+
+def _pairs(known: Evidence) -> Iterator[tuple[NetNsView, NetNsView]]:
+    nodes = list(known.topology.nodes.values())
+    if len(nodes) <= FEW:
+        yield from ((one, other) for one in nodes for other in nodes if one is not other)
+        return
+    usual = {name: _usual(known, group) for name, group in known.groups.items()}
+    for position, one in enumerate(nodes):
+        odd: dict[str, NetNsView] = {}
+        tunnels = site(one).tunnels
+        for tunnel in tunnels:
+            for other in _odd(tunnel, usual.get(tunnel.link.name, {})):
+                odd[other.node.name] = other
+        for step in range(1, SAMPLE + 1):
+            other = nodes[(position + step) % len(nodes)]
+            odd[other.node.name] = other
+        for other in odd.values():
+            if other is not one:
+                yield one, other
+                yield other, one
+
+
+def _usual(known: Evidence, group: tuple[Tunnel, ...]) -> dict[tuple[str, ...], NetNsView]:
+    """Every entry that a node of a tunnel group is expected to hold of another, and of whom."""
+    found: dict[tuple[str, ...], NetNsView] = {}
+    for tunnel in group:
+        mac, local = tunnel.link.mac, tunnel.local
+        if not tunnel.link.up or mac is None or local is None:
+            continue
+        found["fdb", mac, local] = tunnel.view
+        for subnet in known.subnets(tunnel):
+            if vtep := known.vtep(tunnel, ip.family_of(subnet)):
+                found["neighbour", vtep, mac] = tunnel.view
+                found["route", subnet, vtep] = tunnel.view
+    return found
+
+
+def _odd(tunnel: Tunnel, usual: dict[tuple[str, ...], NetNsView]) -> list[NetNsView]:
+    """The nodes of which a tunnel's node lacks a usual entry."""
+    view, index = tunnel.view, tunnel.link.index
+    held: set[tuple[str, ...]] = {
+        ("fdb", entry.mac, entry.dst) for entry in view.netns.fdb if entry.index == index and entry.dst
+    }
+    held.update(
+        ("neighbour", entry.address, entry.mac)
+        for entry in view.netns.neighbours
+        if entry.index == index and entry.mac and entry.state & NUD_VALID
+    )
+    for route in view.netns.routes:
+        for hop in route.nexthops:
+            if hop.index == index and hop.gateway:
+                held.add(("route", route.dst, hop.gateway))
+    return [usual[entry] for entry in usual.keys() - held if usual[entry] is not view]

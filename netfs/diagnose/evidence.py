@@ -1,0 +1,428 @@
+"""What a cluster says about itself: which bridges serve pods, which tunnels belong together.
+
+Nothing here is a rule about names or address plans. A pod network is a bridge with pods on its ports, and
+its subnet is what the bridge's own address says (else its pods' addresses). Two tunnel devices are peers
+where the entries of one point to the other. Everything is found once and kept: per namespace in
+``NetNsView.compiled``, for the whole in ``Topology.compiled``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+from netfs.cluster.netns import NetNsKey, NetNsView
+from netfs.cluster.topology import Port, Topology
+from netfs.diagnose.fib import Fib, shown
+from netfs.model import ip
+from netfs.model.link import Link
+from netfs.model.route import Route
+from netfs.model.trace import Finding
+
+ANY_MAC = "00:00:00:00:00:00"
+"""An FDB entry for this address is a VXLAN device's default destination."""
+SAMPLE = 3
+"""How many peers are asked where one answer would do: cost must not grow with the cluster."""
+
+
+@dataclass(frozen=True)
+class PodBridge:
+    """A bridge with pods on its ports."""
+
+    view: NetNsView
+    link: Link
+    pods: tuple[Port, ...]
+    """The pods' ends of the veth pairs on its ports."""
+    closed: bool
+    """Every port's other end was seen: nobody unknown is on this segment."""
+
+    def addresses(self, family: int) -> list[tuple[str, int]]:
+        """The bridge's own global addresses with their prefix lengths."""
+        return [
+            (own.local, own.prefixlen)
+            for own in self.view.addresses.get(self.link.index, ())
+            if own.family == family and own.scope == 0
+        ]
+
+    @cached_property
+    def subnets(self) -> tuple[str, ...]:
+        """Its subnets, from its own addresses, else from the majority of its pods' addresses."""
+        found: list[str] = []
+        for family in (4, 6):
+            own = self.addresses(family) or self._majority(family)
+            found += dict.fromkeys(network(*each) for each in own if each[1] < ip.BITS[family])
+        return tuple(found)
+
+    def subnet(self, family: int) -> str | None:
+        """Its first subnet of a family."""
+        return next((each for each in self.subnets if ip.family_of(each) == family), None)
+
+    def _majority(self, family: int) -> list[tuple[str, int]]:
+        votes = Counter(network(*own) for pod in self.pods for own in global_addresses(pod, family))
+        if not votes:
+            return []
+        address, _, length = votes.most_common(1)[0][0].partition("/")
+        return [(address, int(length))]
+
+    def gateway(self, family: int) -> str | None:
+        """What pods use as their gateway: the bridge's address, else what most pods' default routes name."""
+        return self._gateways[family]
+
+    @cached_property
+    def _gateways(self) -> Mapping[int, str | None]:
+        return {family: self._gateway(family) for family in (4, 6)}
+
+    def _gateway(self, family: int) -> str | None:
+        if own := self.addresses(family):
+            return own[0][0]
+        if self.subnet(family) is None:
+            return None
+        votes = Counter(
+            hop.gateway
+            for pod in self.pods
+            if (route := site(pod.view).fib.default(family)) is not None
+            for hop in route.nexthops
+            if hop.gateway
+        )
+        return votes.most_common(1)[0][0] if votes else None
+
+    def holds(self, address: str) -> bool:
+        """Whether an address lies in one of its subnets."""
+        return any(ip.contains(each, address) for each in self.subnets)
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """A VXLAN device of a node."""
+
+    view: NetNsView
+    link: Link
+
+    @property
+    def outer(self) -> int:
+        """Family of its outer packets."""
+        vxlan = self.link.vxlan
+        assert vxlan is not None
+        text = vxlan.local or vxlan.group or next(iter(self.destinations), "")
+        return ip.family_of(text)
+
+    @cached_property
+    def destinations(self) -> Mapping[str, str]:
+        """Outer destinations it holds, with the MAC each is for."""
+        found = {
+            entry.dst: mac
+            for (index, mac), entries in self.view.vxlan_fdb.items()
+            if index == self.link.index
+            for entry in entries
+            if entry.dst
+        }
+        vxlan = self.link.vxlan
+        if vxlan is not None and vxlan.group and not ip.is_multicast(vxlan.group):
+            found.setdefault(vxlan.group, ANY_MAC)
+        return found
+
+    @cached_property
+    def floods(self) -> bool:
+        """Whether a frame to an unknown MAC goes somewhere: a default entry, a group or a remote."""
+        vxlan = self.link.vxlan
+        assert vxlan is not None
+        return vxlan.group is not None or (self.link.index, ANY_MAC) in self.view.vxlan_fdb
+
+    @cached_property
+    def addresses(self) -> tuple[str, ...]:
+        """Its own global addresses: the VTEP addresses peers route to."""
+        return tuple(own.local for own in self.view.addresses.get(self.link.index, ()) if own.scope == 0)
+
+    @cached_property
+    def local(self) -> str | None:
+        """The node's address that peers should send to: ``local`` where the node owns it, else the lower device's."""
+        vxlan = self.link.vxlan
+        assert vxlan is not None
+        if vxlan.local and vxlan.local in self.view.owned:
+            return vxlan.local
+        for own in self.view.addresses.get(vxlan.lower or 0, ()):
+            if own.scope == 0 and own.family == self.outer:
+                return own.local
+        return vxlan.local
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is up, and the device under it."""
+        vxlan = self.link.vxlan
+        lower = self.view.links.get(vxlan.lower) if vxlan and vxlan.lower and self.link.link_netns is None else None
+        return self.link.up and (lower is None or lower.up)
+
+    @property
+    def name(self) -> str:
+        """``node2/flannel.1``."""
+        return f"{self.view.name}/{self.link.name}"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A pod's device and what it is plugged into."""
+
+    view: NetNsView
+    link: Link
+    host: Port | None
+    """The veth's other end, in the node."""
+    bridge: PodBridge | None
+    """The bridge whose port the other end is."""
+    wanted: PodBridge | None
+    """The bridge of the node whose subnet holds the pod's address."""
+
+
+class Site:
+    """What one namespace says, found when first asked for."""
+
+    def __init__(self, view: NetNsView) -> None:
+        self.view = view
+        self.findings: tuple[Finding, ...] | None = None
+        self.pairs: dict[NetNsKey, tuple[Finding, ...]] = {}
+        self.attachments: tuple[Attachment, ...] | None = None
+        self.bridges: tuple[PodBridge, ...] | None = None
+
+    @cached_property
+    def fib(self) -> Fib:
+        """Its routes."""
+        return Fib(self.view.netns.routes)
+
+    @cached_property
+    def tunnels(self) -> tuple[Tunnel, ...]:
+        """Its VXLAN devices with a VNI of their own (a ``collect_metadata`` device is somebody else's to program)."""
+        return tuple(
+            Tunnel(self.view, link)
+            for link in self.view.netns.links
+            if link.vxlan is not None and not link.vxlan.collect_metadata
+        )
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Names of its devices."""
+        return {link.index: link.name for link in self.view.netns.links}
+
+    def route(self, route: Route) -> str:
+        """A route of it as ``ip route`` prints it."""
+        return shown(route, self.names)
+
+
+def site(view: NetNsView) -> Site:
+    """The one ``Site`` of a namespace."""
+    found = view.compiled.get("diagnose")
+    if found is None:
+        found = view.compiled["diagnose"] = Site(view)
+    assert isinstance(found, Site)
+    return found
+
+
+class Evidence:
+    """A topology, asked for what belongs together."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+
+    def bridges(self, view: NetNsView) -> tuple[PodBridge, ...]:
+        """The pod bridges of a node."""
+        known = site(view)
+        if known.bridges is None:
+            known.bridges = tuple(self._bridges(view))
+        return known.bridges
+
+    def _bridges(self, view: NetNsView) -> Iterator[PodBridge]:
+        for link in view.netns.links:
+            if link.kind != "bridge":
+                continue
+            pods: list[Port] = []
+            closed = True
+            for port in view.ports.get(link.index, ()):
+                peer = self.topology.peer(view, port)
+                if peer is None:
+                    closed = closed and port.vxlan is not None
+                elif peer.view.pod is not None:
+                    pods.append(peer)
+            if pods or any(own.scope == 0 for own in view.addresses.get(link.index, ())):
+                yield PodBridge(view, link, tuple(pods), closed)
+
+    def attachments(self, view: NetNsView) -> tuple[Attachment, ...]:
+        """The devices of a pod that lead to a node."""
+        known = site(view)
+        if known.attachments is None:
+            known.attachments = tuple(self._attachments(view))
+        return known.attachments
+
+    def _attachments(self, view: NetNsView) -> Iterator[Attachment]:
+        for link in view.netns.links:
+            if link.kind != "veth":
+                continue
+            host = self.topology.peer(view, link)
+            bridge = wanted = None
+            if host is not None and host.view.is_node:
+                addresses = [own.local for own in view.addresses.get(link.index, ()) if own.scope == 0]
+                for each in self.bridges(host.view):
+                    if each.link.index == host.link.master:
+                        bridge = each
+                    served = any(own.scope == 0 for own in host.view.addresses.get(each.link.index, ()))
+                    if served and any(each.holds(address) for address in addresses):
+                        wanted = wanted or each
+            yield Attachment(view, link, host, bridge, wanted)
+
+    def node_of(self, view: NetNsView) -> NetNsView | None:
+        """The node a pod stands on."""
+        found = self.topology.views.get(NetNsKey(view.node.kernel, view.node.netns))
+        return found if found is not None and found.is_node and found.node.role == "node" else None
+
+    @cached_property
+    def groups(self) -> Mapping[str, tuple[Tunnel, ...]]:
+        """Tunnels of the same name: most networks name theirs alike on every node."""
+        found: dict[str, list[Tunnel]] = {}
+        for view in self.topology.nodes.values():
+            for tunnel in site(view).tunnels:
+                found.setdefault(tunnel.link.name, []).append(tunnel)
+        return {name: tuple(tunnels) for name, tunnels in found.items()}
+
+    def counterpart(self, tunnel: Tunnel, view: NetNsView) -> Tunnel | None:
+        """The tunnel of another node that belongs to this one: of the same name, else VNI and port and family."""
+        others = site(view).tunnels
+        mine = tunnel.link.vxlan
+        assert mine is not None
+        for other in others:
+            if other.link.name == tunnel.link.name:
+                return other
+        for other in others:
+            theirs = other.link.vxlan
+            assert theirs is not None
+            if (theirs.vni, theirs.port, other.outer) == (mine.vni, mine.port, tunnel.outer):
+                return other
+        return None
+
+    def knows(self, tunnel: Tunnel, other: Tunnel) -> bool:
+        """Whether an entry of ``tunnel`` points to ``other``: that they are meant to talk."""
+        view, index = tunnel.view, tunnel.link.index
+        if other.link.mac and (index, other.link.mac) in view.vxlan_fdb:
+            return True
+        if any((index, address) in view.neighbours for address in other.addresses):
+            return True
+        return any(own.local in tunnel.destinations for own in other.view.netns.addresses if own.scope == 0)
+
+    def paired(self, tunnel: Tunnel, other: Tunnel) -> bool:
+        """Whether either points to the other."""
+        return self.knows(tunnel, other) or self.knows(other, tunnel)
+
+    def peers(self, tunnel: Tunnel) -> list[Tunnel]:
+        """The tunnels that belong together with this one."""
+        return list(self._peers(tunnel))
+
+    def some_peers(self, tunnel: Tunnel) -> tuple[Tunnel, ...]:
+        """The first few of them."""
+        key = f"diagnose.peers.{tunnel.link.index}"
+        known = tunnel.view.compiled.get(key)
+        if known is None:
+            known = tunnel.view.compiled[key] = tuple(islice(self._peers(tunnel), SAMPLE))
+        found: tuple[Tunnel, ...] = known
+        return found
+
+    def _peers(self, tunnel: Tunnel) -> Iterator[Tunnel]:
+        for view in self.topology.nodes.values():
+            if view is not tunnel.view:
+                other = self.counterpart(tunnel, view)
+                if other is not None and self.paired(tunnel, other):
+                    yield other
+
+    def sample(self, view: NetNsView) -> list[NetNsView]:
+        """The first few other nodes."""
+        return [other for other in self._first if other is not view][:SAMPLE]
+
+    @cached_property
+    def _first(self) -> list[NetNsView]:
+        return list(islice(self.topology.nodes.values(), SAMPLE + 1))
+
+    def vtep(self, tunnel: Tunnel, family: int) -> str | None:
+        """The VTEP address of a tunnel: its own, else the one its peers hold for its MAC."""
+        for address in tunnel.addresses:
+            if ip.family_of(address) == family:
+                return address
+        for view in self.sample(tunnel.view):
+            other = self.counterpart(tunnel, view)
+            if other is not None:
+                for neighbour in view.netns.neighbours:
+                    key = (neighbour.index, neighbour.mac, neighbour.family)
+                    if key == (other.link.index, tunnel.link.mac, family) and not ip.is_link_local(neighbour.address):
+                        return neighbour.address
+        return None
+
+    def subnets(self, tunnel: Tunnel) -> list[str]:
+        """The pod subnets that peers reach through a tunnel: those around its VTEP, or that a peer routes to it."""
+        found: list[str] = []
+        for bridge in self.bridges(tunnel.view):
+            for subnet in bridge.subnets:
+                vtep = self.vtep(tunnel, ip.family_of(subnet))
+                if subnet in found or not bridge.pods:
+                    continue
+                if vtep and (ip.contains(subnet, vtep) or self._routed(tunnel, subnet, vtep)):
+                    found.append(subnet)
+        return found
+
+    def _routed(self, tunnel: Tunnel, subnet: str, vtep: str) -> bool:
+        for view in self.sample(tunnel.view):
+            route = site(view).fib.exact(subnet)
+            if route is not None and any(hop.gateway == vtep for hop in route.nexthops):
+                return True
+        return False
+
+    def clustered(self, view: NetNsView) -> bool:
+        """Whether a node is one of several that share a pod network."""
+        known = view.compiled.get("diagnose.clustered")
+        if known is None:
+            known = view.compiled["diagnose.clustered"] = self._clustered(view)
+        return bool(known)
+
+    def _clustered(self, view: NetNsView) -> bool:
+        if any(self.some_peers(tunnel) for tunnel in site(view).tunnels):
+            return True
+        own = {address.local for address in view.netns.addresses if address.scope == 0}
+        for other in self.sample(view):
+            if any(not own.isdisjoint(tunnel.destinations) for tunnel in site(other).tunnels):
+                return True
+            for mine, theirs in ((view, other), (other, view)):
+                for bridge in self.bridges(theirs):
+                    for subnet in bridge.subnets:
+                        route = site(mine).fib.exact(subnet)
+                        if route and any(hop.gateway in theirs.owned for hop in route.nexthops if hop.gateway):
+                            return True
+        return False
+
+
+def evidence(topology: Topology) -> Evidence:
+    """The one ``Evidence`` of a topology."""
+    found = topology.compiled.get("diagnose")
+    if found is None:
+        found = topology.compiled["diagnose"] = Evidence(topology)
+    assert isinstance(found, Evidence)
+    return found
+
+
+def network(address: str, length: int) -> str:
+    """``10.244.1.7``, 24 to ``10.244.1.0/24``."""
+    family = ip.family_of(address)
+    return f"{ip.to_text(ip.prefix(f'{address}/{length}')[0], family)}/{length}"
+
+
+def global_addresses(port: Port, family: int) -> list[tuple[str, int]]:
+    """Global addresses of a device with their prefix lengths."""
+    return [
+        (own.local, own.prefixlen)
+        for own in port.view.addresses.get(port.link.index, ())
+        if own.family == family and own.scope == 0
+    ]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two prefixes share an address."""
+    if ip.family_of(one) != ip.family_of(other):
+        return False
+    (a, a_length), (b, b_length) = ip.prefix(one), ip.prefix(other)
+    shift = ip.BITS[ip.family_of(one)] - min(a_length, b_length)
+    return a >> shift == b >> shift

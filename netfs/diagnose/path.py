@@ -1,0 +1,142 @@
+"""The findings of a trace: what is wrong with the namespaces it touches or ought to touch, and what it shows itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netfs.cluster.netns import NetNsKey, NetNsView
+from netfs.cluster.topology import Topology
+from netfs.diagnose.checks.sharing import shared_addresses
+from netfs.diagnose.evidence import Evidence, evidence
+from netfs.diagnose.examination import of_pair, of_view, told
+from netfs.model.trace import Direction, Drop, EndpointRef, Finding, Hop, Trace
+
+SHOWN_BY_DROPS = frozenset(
+    {
+        "accept-local-needed",
+        "bridge-hairpin-off",
+        "firewall-forward-drop",
+        "firewall-rule-drops",
+        "forwarding-off",
+        "ipv6-forwarding-off",
+        "martian-source",
+        "mtu-mismatch-veth",
+        "mtu-overlay-too-big",
+        "mtu-underlay-mismatch",
+        "pmtu-icmp-blocked",
+        "rp-filter-strict",
+        "underlay-drops-vxlan",
+        "vxlan-df-too-big",
+        "vxlan-outer-blocked",
+    }
+)
+"""Faults that a drop proves by itself, whatever else is wrong; other drops may be consequences."""
+SLUG_OF_REASON = {
+    "BRIDGE_INGRESS_STP_STATE": "bridge-port-blocked",
+    "IPV6DISABLED": "ipv6-disabled",
+    "IP_INVALID_SOURCE": "martian-source",
+    "IP_LOCAL_SOURCE": "accept-local-needed",
+    "IP_RPFILTER": "rp-filter-strict",
+    "NEIGH_FAILED": "neighbour-failed",
+    "NO_TX_TARGET": "vxlan-fdb-missing",
+    "VXLAN_VNI_NOT_FOUND": "vxlan-vni-mismatch",
+}
+"""The fault that a kernel's reason names, where the drop itself names none."""
+SAME_EVENT = {"rp-filter-strict": "route-asymmetric", "mtu-overlay-too-big": "mtu-underlay-mismatch",
+    "mtu-mismatch-veth": "mtu-underlay-mismatch",
+}
+"""A drop's slug, and the deeper cause that makes it a repetition."""
+
+
+def examine_path(topology: Topology, trace: Trace) -> tuple[Finding, ...]:
+    """The findings that concern a trace: the one its drop is evidence of first, then causes before effects."""
+    known = evidence(topology)
+    views = _views(known, trace)
+    state = list(_of_state(known, trace, views))
+    drops = [direction.drop for direction in (trace.forward, trace.reverse) if direction.drop is not None]
+    shown = [finding for drop in drops if (finding := _of_drop(drop, state)) is not None]
+    unseen = [finding for each in (trace.forward, trace.reverse) for finding in _unseen(each)]
+    first = next((slug for drop in drops if (slug := _slug(drop))), None)
+    return told([*state, *unseen, *shown], first)
+
+
+def _views(known: Evidence, trace: Trace) -> list[NetNsView]:
+    """The namespaces that the packet was in, and those of its endpoints and their nodes."""
+    found: dict[NetNsKey, NetNsView] = {}
+    spaces: set[tuple[str, int]] = set()
+    for direction in (trace.forward, trace.reverse):
+        spaces.update((hop.node, hop.netns_id) for hop in direction.hops)
+    for name, netns in spaces:
+        node = known.topology.nodes.get(name)
+        if node is not None:
+            view = known.topology.views.get(NetNsKey(node.node.kernel, netns))
+            if view is not None:
+                found[view.key] = view
+    for endpoint in (trace.source, trace.destination):
+        for view in _endpoint(known, endpoint):
+            found[view.key] = view
+    return list(found.values())
+
+
+def _endpoint(known: Evidence, endpoint: EndpointRef) -> Iterator[NetNsView]:
+    space, _, name = endpoint.name.rpartition("/")
+    owners = [port.view for port in known.topology.owners.get(endpoint.ip, ()) if port.view.node.role == "node"]
+    for view in owners + known.topology.pods.get((space, name), []):
+        yield view
+        node = known.node_of(view)
+        if node is not None:
+            yield node
+    if endpoint.node in known.topology.nodes:
+        yield known.topology.nodes[endpoint.node]
+
+
+def _of_state(known: Evidence, trace: Trace, views: list[NetNsView]) -> Iterator[Finding]:
+    for view in views:
+        yield from of_view(known, view)
+    nodes = [view for view in views if view.is_node and view.node.role == "node"]
+    for one in nodes:
+        for other in nodes:
+            if one is not other:
+                yield from of_pair(known, one, other)
+    yield from shared_addresses(known, dict.fromkeys((trace.source.ip, trace.destination.ip)))
+
+
+def _slug(drop: Drop) -> str | None:
+    return drop.slug or SLUG_OF_REASON.get(drop.reason)
+
+
+def _of_drop(drop: Drop, state: list[Finding]) -> Finding | None:
+    """The finding a drop is evidence of; None where state has found it, or something it may follow from."""
+    slug = _slug(drop)
+    if slug is None:
+        return None
+    errors = {finding.slug for finding in state if finding.severity == "error"}
+    if slug in errors or (SAME_EVENT.get(slug) in errors) or (errors and slug not in SHOWN_BY_DROPS):
+        return None
+    fix = drop.fix or f"# netfs explain {slug}"
+    where = f"{drop.netns}/{drop.device}" if drop.device else drop.netns
+    return Finding(slug, "error", where, drop.why, fix, node=drop.node, netns=drop.netns)
+
+
+def _unseen(direction: Direction) -> Iterator[Finding]:
+    """`underlay-drops-vxlan`: a tunnelled probe left one node's NIC and was not seen on the other's."""
+    last: Hop | None = None
+    for hop in direction.hops:
+        if hop.observed is None or hop.packet.outer is None:
+            continue
+        if hop.observed.seen:
+            last = hop
+        elif last is not None and last.node != hop.node:
+            outer = hop.packet.outer
+            yield Finding(
+                "underlay-drops-vxlan",
+                "error",
+                f"{last.netns}/{last.device}",
+                f"the probe left {last.node}/{last.device} for {outer.dst} on UDP port {outer.dport}, "
+                f"and never came to {hop.node}/{hop.device}",
+                f"# let UDP port {outer.dport} pass between {outer.src} and {outer.dst}: security group, "
+                "firewall, or another user of that port on the way",
+                node=last.node,
+                netns=last.netns,
+            )
+            return

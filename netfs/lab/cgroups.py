@@ -1,0 +1,73 @@
+"""The lab's control groups: ``…/netfs-lab-NAME/kubepods/podUID/CONTAINER`` in each hierarchy the host lets it use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+_CONTROLLERS = {"cpu", "cpuacct", "memory", "pids"}
+
+
+def bases(lab: str, root: bool) -> tuple[str, ...]:
+    """Where a lab's groups go, one folder per hierarchy that may be written to.
+
+    As root below the hierarchy's root; otherwise below the caller's own group, where it was delegated to it.
+    """
+    own = _own_groups()
+    found = []
+    for point, controllers in _hierarchies():
+        where = Path(point) if root else Path(point + own.get(controllers, own.get(frozenset(), "/")))
+        if os.access(where, os.W_OK) and (root or os.access(where / "cgroup.procs", os.W_OK)):
+            found.append(str(where / f"netfs-lab-{lab}"))
+    return tuple(found)
+
+
+def _hierarchies() -> list[tuple[str, frozenset[str]]]:
+    """(mount point, controllers) of the version 2 hierarchy (no controllers) and of the version 1 ones of use."""
+    found = []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            left, _, right = line.partition(" - ")
+            kind, _, options = right.split()[:3]
+            controllers = frozenset(options.split(",")) & _CONTROLLERS
+            if kind == "cgroup2" or (kind == "cgroup" and controllers):
+                found.append((left.split()[4], controllers if kind == "cgroup" else frozenset()))
+    return found
+
+
+def _own_groups() -> dict[frozenset[str], str]:
+    """The caller's group per hierarchy (``/proc/self/cgroup``)."""
+    found: dict[frozenset[str], str] = {}
+    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            found.setdefault(frozenset(controllers.split(",")) & _CONTROLLERS, path)
+    return found
+
+
+def join(base: str, uid: str, container: str) -> None:
+    """Make a pod's group below ``base`` and move the calling process into it. Raises OSError."""
+    group = Path(base, "kubepods", f"pod{uid}", container)
+    group.mkdir(parents=True, exist_ok=True)
+    (group / "cgroup.procs").write_text("0")
+
+
+def remove(base: str) -> None:
+    """Remove a lab's groups. Its processes have just been killed: the kernel may need a moment to let go."""
+    if not Path(base).name.startswith("netfs-lab-"):
+        return
+    for folder, _, _ in os.walk(base, topdown=False):
+        deadline = time.monotonic() + 2.0
+        while time.monotonic() < deadline:
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(0.005)
+            else:
+                break
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(folder)

@@ -1,0 +1,232 @@
+"""The plan, said in iproute2's, sysctl's and nftables' own words. Pure: lines in, nothing done.
+
+Every namespace gets its sysctls first, then one ``ip -batch``, one ``bridge -batch`` and one ``nft -f``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from netfs.lab.plan import (
+    CLUSTER_CIDR,
+    FABRIC,
+    GATEWAY,
+    GATEWAY6,
+    GATEWAY_MAC,
+    OVERHEAD,
+    OVERHEAD6,
+    PORT,
+    SERVICE_CIDR,
+    UNDERLAY_MTU,
+    VNI,
+    NodePlan,
+    Plan,
+    PodPlan,
+)
+
+_PLAIN = {
+    "net.ipv4.ip_forward": "0",
+    "net.ipv4.ping_group_range": "0 0",
+    "net.ipv6.conf.all.forwarding": "0",
+    **{
+        f"net.ipv4.conf.{scope}.{name}": "0"
+        for scope in ("all", "default")
+        for name in ("rp_filter", "arp_ignore", "arp_filter", "arp_announce", "accept_local", "proxy_arp")
+    },
+    **{
+        f"net.ipv6.conf.{scope}.{name}": "0"
+        for scope in ("all", "default")
+        for name in ("disable_ipv6", "accept_dad", "accept_ra", "router_solicitations")
+    },
+}
+"""A new namespace copies IPv4 settings from the host (``devinet_init_net``): a lab is the same on every host."""
+
+_ROUTER = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
+_BRIDGED = {f"net.bridge.bridge-nf-call-{name}": "1" for name in ("iptables", "ip6tables")}
+_UNBRIDGED = {f"net.bridge.bridge-nf-call-{name}": "0" for name in ("iptables", "ip6tables", "arptables")}
+
+
+def sysctls(kind: str) -> Mapping[str, str]:
+    """Settings of a ``node``, ``pod`` or ``fabric``, in the order to write them."""
+    if kind == "node":
+        return {**_PLAIN, **_ROUTER, **_BRIDGED}
+    return {**_PLAIN, **_ROUTER, **_UNBRIDGED} if kind == "fabric" else _PLAIN
+
+
+def fabric(plan: Plan, pids: Mapping[str, int]) -> Iterator[str]:
+    """``ip`` lines for the underlay: a bridge that is everybody's switch and default gateway."""
+    yield "link set lo up"
+    yield f"link add {FABRIC} address {GATEWAY_MAC} mtu {UNDERLAY_MTU} type bridge mcast_snooping 0"
+    yield f"address add {GATEWAY}/24 dev {FABRIC}"
+    if plan.ipv6:
+        yield f"address add {GATEWAY6}/64 dev {FABRIC} nodad"
+    yield f"link set {FABRIC} up"
+    for node in plan.nodes:
+        peer = f"peer name eth0 address {node.mac} netns {pids[node.name]}"
+        yield f"link add {node.port} mtu {UNDERLAY_MTU} type veth {peer}"
+        yield f"link set {node.port} master {FABRIC} up"
+
+
+def node(plan: Plan, this: NodePlan, pids: Mapping[str, int]) -> Iterator[str]:
+    """``ip`` lines for a node, as flanneld and the bridge plugin program it."""
+    yield from vxlan(plan, this)
+    yield f"link add cni0 address {this.gateway_mac} mtu {plan.pod_mtu} type bridge"
+    yield from node_addresses(plan, this)
+    for pod in plan.pods_of[this.name]:
+        yield from cable(plan, pod, pids[pod.name])
+    yield from remotes(plan, this)
+
+
+def node_addresses(plan: Plan, this: NodePlan) -> Iterator[str]:
+    """Addresses, default route and state of ``eth0`` and ``cni0``; may be said again."""
+    yield "link set lo up"
+    yield f"address replace {this.ip}/24 dev eth0"
+    yield f"address replace {this.gateway}/24 brd + dev cni0"
+    if plan.ipv6:
+        yield f"address replace {this.ip6}/64 dev eth0 nodad"
+        yield f"address replace {this.gateway6}/64 dev cni0 nodad"
+    yield "link set eth0 up"
+    yield "link set cni0 up"
+    yield f"route replace default via {GATEWAY} dev eth0"
+    if plan.ipv6:
+        yield f"route replace default via {GATEWAY6} dev eth0"
+
+
+def vxlan(plan: Plan, this: NodePlan, changes: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The VXLAN devices as flanneld makes them; ``changes`` gives flannel.1 other words (``id``, ``df``)."""
+    words = {"id": f"{VNI}", "local": this.ip, "dev": "eth0", "dstport": f"{PORT}", **(changes or {})}
+    learning = words.pop("learning", "off")
+    said = " ".join(f"{key} {value}" for key, value in words.items())
+    said += " learning" if learning == "on" else " nolearning"
+    yield f"link add flannel.1 address {this.vtep_mac} mtu {UNDERLAY_MTU - OVERHEAD} type vxlan {said}"
+    yield f"address add {this.vtep_ip}/32 dev flannel.1"
+    yield "link set flannel.1 up"
+    if plan.ipv6 and not changes:
+        said = f"id {VNI} local {this.ip6} dev eth0 dstport {PORT} nolearning"
+        yield f"link add flannel-v6.1 address {this.vtep6_mac} mtu {UNDERLAY_MTU - OVERHEAD6} type vxlan {said}"
+        yield f"address add {this.vtep6_ip}/128 dev flannel-v6.1 nodad"
+        yield "link set flannel-v6.1 up"
+
+
+def cable(plan: Plan, pod: PodPlan, pid: int) -> Iterator[str]:
+    """A pod's veth pair; ``pid`` is the pod's first process as its node numbers it."""
+    peer = f"peer name eth0 address {pod.mac} mtu {plan.pod_mtu} netns {pid}"
+    yield f"link add {pod.hostveth} address {pod.hostveth_mac} mtu {plan.pod_mtu} type veth {peer}"
+    yield from port(pod)
+    yield f"link set {pod.hostveth} up"
+
+
+def port(pod: PodPlan) -> Iterator[str]:
+    """A pod's host veth as a port of cni0, with flannel's hairpinMode."""
+    yield f"link set {pod.hostveth} master cni0"
+    yield f"link set {pod.hostveth} type bridge_slave hairpin on"
+
+
+def remotes(plan: Plan, this: NodePlan) -> Iterator[str]:
+    """``ip`` lines for every other node's subnet; may be said again."""
+    for other in plan.nodes:
+        if other is not this:
+            yield from _remote(plan, other)
+
+
+def _remote(plan: Plan, other: NodePlan) -> Iterator[str]:
+    """What flanneld adds for another node's lease (``vxlan_network.go``, EventAdded)."""
+    yield f"neighbour replace {other.vtep_ip} lladdr {other.vtep_mac} dev flannel.1 nud permanent"
+    yield f"route replace {other.subnet} via {other.vtep_ip} dev flannel.1 onlink"
+    if plan.ipv6:
+        yield f"neighbour replace {other.vtep6_ip} lladdr {other.vtep6_mac} dev flannel-v6.1 nud permanent"
+        yield f"route replace {other.subnet6} via {other.vtep6_ip} dev flannel-v6.1 onlink"
+
+
+def node_fdb(plan: Plan, this: NodePlan) -> Iterator[str]:
+    """``bridge`` lines for a node: which node is behind which tunnel end's MAC."""
+    for other in plan.nodes:
+        if other is not this:
+            yield f"fdb replace {other.vtep_mac} dev flannel.1 dst {other.ip}"
+            if plan.ipv6:
+                yield f"fdb replace {other.vtep6_mac} dev flannel-v6.1 dst {other.ip6}"
+
+
+def pod(plan: Plan, this: PodPlan) -> Iterator[str]:
+    """``ip`` lines for a pod, as the bridge plugin and host-local leave it; may be said again."""
+    yield "link set lo up"
+    yield f"address replace {this.ip}/24 brd + dev eth0"
+    if plan.ipv6:
+        yield f"address replace {this.ip6}/64 dev eth0 nodad"
+    yield "link set eth0 up"
+    yield f"route replace default via {this.gateway} dev eth0"
+    if plan.ipv6:
+        yield f"route replace default via {this.gateway6} dev eth0"
+
+
+def firewall(plan: Plan, this: NodePlan) -> str:
+    """nftables rules of a node: flannel's masquerading and the base of kube-proxy, both in their nftables mode."""
+    text = _FLANNEL.format(
+        family="ip", table="flannel-ipv4", cluster=CLUSTER_CIDR, subnet=this.subnet, group="224.0.0.0/4"
+    )
+    if plan.ipv6:
+        text += _FLANNEL.format(
+            family="ip6", table="flannel-ipv6", cluster="fd00:10:244::/48", subnet=this.subnet6, group="ff00::/8"
+        )
+    return text + _KUBE_PROXY.format(services=SERVICE_CIDR)
+
+
+_FLANNEL = """\
+table {family} {table} {{
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    {family} saddr {cluster} accept
+    {family} daddr {cluster} accept
+  }}
+  chain postrtg {{
+    type nat hook postrouting priority srcnat; policy accept;
+    meta mark & 0x4000 == 0x4000 return
+    {family} saddr {subnet} {family} daddr {cluster} return
+    {family} saddr {cluster} {family} daddr {subnet} return
+    {family} saddr != {subnet} {family} daddr {subnet} return
+    {family} saddr {cluster} {family} daddr != {group} masquerade fully-random
+    {family} saddr != {cluster} {family} daddr {cluster} masquerade fully-random
+  }}
+}}
+"""
+"""flannel-io/flannel ``pkg/trafficmngr/nftables``."""
+
+_KUBE_PROXY = """\
+table ip kube-proxy {{
+  set cluster-ips {{ type ipv4_addr; }}
+  set nodeport-ips {{ type ipv4_addr; }}
+  map service-ips {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
+  map service-nodeports {{ type inet_proto . inet_service : verdict; }}
+  map no-endpoint-services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
+  chain reject-chain {{ reject; }}
+  chain mark-for-masquerade {{ meta mark set meta mark or 0x4000; }}
+  chain masquerading {{
+    meta mark & 0x4000 == 0 return
+    meta mark set meta mark xor 0x4000
+    masquerade fully-random
+  }}
+  chain services {{
+    ip daddr . meta l4proto . th dport vmap @service-ips
+    ip daddr @nodeport-ips meta l4proto . th dport vmap @service-nodeports
+  }}
+  chain service-endpoints-check {{ ip daddr . meta l4proto . th dport vmap @no-endpoint-services; }}
+  chain cluster-ips-check {{
+    ip daddr @cluster-ips reject
+    ip daddr {services} drop
+  }}
+  chain filter-forward {{
+    type filter hook forward priority -110; policy accept;
+    ct state new jump service-endpoints-check
+    ct state new jump cluster-ips-check
+  }}
+  chain filter-output {{
+    type filter hook output priority -110; policy accept;
+    ct state new jump service-endpoints-check
+    ct state new jump cluster-ips-check
+  }}
+  chain nat-prerouting {{ type nat hook prerouting priority dstnat; policy accept; jump services; }}
+  chain nat-output {{ type nat hook output priority -100; policy accept; jump services; }}
+  chain nat-postrouting {{ type nat hook postrouting priority srcnat; policy accept; jump masquerading; }}
+}}
+"""
+"""kubernetes/kubernetes ``pkg/proxy/nftables/proxier.go``, ``setupNFTables``, with no Service."""

@@ -1,0 +1,25 @@
+"""JSON Schemas of what the library writes, made from its types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from netfs.model import snapshot, trace
+
+KINDS: dict[str, type] = {snapshot.SCHEMA: snapshot.Snapshots, trace.SCHEMA: trace.Trace}
+
+
+def json_schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a document of ``KINDS``, as ``netfs.trace/v1``. Raises KeyError for another."""
+    (described,), components = msgspec.json.schema_components([KINDS[kind]], ref_template="#/$defs/{name}")
+    document = components[KINDS[kind].__name__]
+    document["properties"]["schema"] = {"const": kind}
+    document["required"] = ["schema", *document.get("required", ())]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": kind,
+        **described,
+        "$defs": dict(sorted(components.items())),
+    }

@@ -1,0 +1,89 @@
+"""The kernel asked from a test: a worker process in namespaces of its own, and what it makes of a specification."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from tests.property.networks.compare import disagreement
+from tests.property.networks.shrink import shrink
+from tests.property.networks.spec import Spec, digest, to_json
+from tests.property.networks.worker import Result
+
+ROOT = Path(__file__).parents[3]
+REGRESSIONS = Path(__file__).parents[1] / "regressions"
+KEEP = "NETFS_KEEP_REGRESSIONS"
+"""Environment variable: where it is 1, a disagreement is written to ``tests/property/regressions``."""
+
+
+class Oracle:
+    """A worker process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.property.networks.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    def close(self) -> None:
+        """Ends the worker, and with it every namespace it holds."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+
+    def ask(self, spec: Spec) -> Result:
+        """Builds the network, probes it, and returns what the kernel did and the simulator said."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(msgspec.json.encode(spec) + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the worker ended with {self._process.wait(timeout=30)} on seed {spec.seed}")
+        return msgspec.json.decode(line, type=Result)
+
+    def judge(self, spec: Spec) -> tuple[Result, str | None]:
+        """The result, and what kernel and simulator disagree on, where they do so twice and alike."""
+        result = self.ask(spec)
+        found = disagreement(spec.probe, result.observed, result.predicted)
+        if found is None:
+            return result, None
+        again = self.ask(spec)
+        return again, disagreement(spec.probe, again.observed, again.predicted)
+
+    def _disagrees(self, spec: Spec) -> bool:
+        result = self.ask(spec)
+        return disagreement(spec.probe, result.observed, result.predicted) is not None
+
+    def explain(self, spec: Spec) -> str:
+        """A disagreement, shrunk, kept where the environment asks for it, as text to read."""
+        small = shrink(spec, self._disagrees)
+        _, found = self.judge(small)
+        kept = ""
+        if os.environ.get(KEEP) == "1":
+            REGRESSIONS.mkdir(exist_ok=True)
+            path = REGRESSIONS / f"{small.pattern}-{digest(small)}.json"
+            path.write_bytes(to_json(small))
+            kept = f"\nkept as {path.relative_to(ROOT)}"
+        return f"seed {spec.seed}, {spec.pattern}: {found}\n" + "\n".join(small.commands()) + kept
+
+
+@contextmanager
+def oracle() -> Iterator[Oracle]:
+    """An oracle for the time of a block."""
+    found = Oracle()
+    try:
+        yield found
+    finally:
+        found.close()
