@@ -20,7 +20,8 @@ from netfs.model.packet import Packet
 if TYPE_CHECKING:
     from netfs.datapath.walk import Walk
 
-_GAPS = frozenset({"firewall", "nft", "iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "ipset"})
+_GAPS = frozenset({"nft", "iptables_legacy", "ip6tables_legacy"})
+"""What was not read of a firewall and leaves a packet's fate open; iptables-nft's rules are nft's as well."""
 
 
 def pass_hook(walk: Walk, at: Position, hook: str, iif: Link | None, oif: Link | None) -> Frame | End:
@@ -79,10 +80,10 @@ def _run(
     view, frame = at.view, at.frame
     if walk.replying:
         frame = _restored(walk, view, hook, frame)
+    gap = next((gap for gap in view.gaps if gap.what in _GAPS), None)
+    if gap is not None:
+        return unknown(at, "netfilter", f"the firewall of {view.name} could not be read: {gap.reason}")
     if view.netns.firewall is None:
-        gap = next((gap for gap in view.gaps if gap.what in _GAPS), None)
-        if gap is not None:
-            return unknown(at, "netfilter", f"the firewall of {view.name} could not be read: {gap.reason}")
         return frame
     before = frame.packet
     if hook in ("prerouting", "output") and not walk.replying:

@@ -192,7 +192,7 @@ def _outer_size(at: Position, mtu: int) -> End | None:
             "PKT_TOO_BIG",
             f"{inner.packet.size} bytes and {packet.size - inner.packet.size} of VXLAN do not fit {at.link.name} "
             f"(MTU {mtu}): at most {room} bytes pass this tunnel",
-            slug="mtu-overlay-too-big",
+            slug="vxlan-df-too-big" if packet.df else "mtu-overlay-too-big",
         )
     at.frame = at.frame.change(size=mtu)
     at.note("size", "fragment", f"the outer packet of {packet.size} bytes is sent in fragments (MTU {mtu})")

@@ -91,10 +91,13 @@ def towards(evidence: Evidence, tunnel: Tunnel, peers: list[Tunnel]) -> str:
     return "".join(f" && {command}" for command in commands)
 
 
-def recreate(evidence: Evidence, tunnel: Tunnel, vni: int, port: int, peers: list[Tunnel]) -> str:
+def recreate(
+    evidence: Evidence, tunnel: Tunnel, vni: int, port: int, peers: list[Tunnel], lower: str | None = None
+) -> str:
     """Delete a VXLAN device and make it again with this VNI and port, with everything else as it was."""
     delete = f"ip link del {quote(tunnel.link.name)} && "
-    lower = site(tunnel.view).names.get(tunnel.link.vxlan.lower or 0) if tunnel.link.vxlan else None
+    if lower is None and tunnel.link.vxlan is not None:
+        lower = site(tunnel.view).names.get(tunnel.link.vxlan.lower or 0)
     return delete + create(
         evidence, tunnel, vni, port, lower=lower, local=tunnel.local, addresses=tunnel.addresses, peers=peers
     )

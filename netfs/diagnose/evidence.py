@@ -275,6 +275,11 @@ class Evidence:
         return found if found is not None and found.is_node and found.node.role == "node" else None
 
     @cached_property
+    def kernels(self) -> Mapping[str, str]:
+        """The kernel of every node and fabric, by its name."""
+        return {snapshot.name: snapshot.kernel for snapshot in self.topology.snapshots}
+
+    @cached_property
     def groups(self) -> Mapping[str, tuple[Tunnel, ...]]:
         """Tunnels of the same name: most networks name theirs alike on every node."""
         found: dict[str, list[Tunnel]] = {}

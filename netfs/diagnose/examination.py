@@ -132,12 +132,14 @@ _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
 SILENCED: dict[str, frozenset[str]] = {
     "underlay-link-down": frozenset({"vxlan-lower-device-wrong", "vxlan-local-wrong", "neighbour-failed"}),
-    "bridge-down": frozenset({"bridge-port-blocked", "route-wrong-device", "address-missing", "ipv6-disabled", "bridge-gateway-missing"}),
+    "bridge-down": frozenset(
+        {"bridge-port-blocked", "route-wrong-device", "address-missing", "ipv6-disabled", "bridge-gateway-missing"}
+    ),
     "pod-link-down": frozenset({"route-default-missing", "address-missing", "arp-ignored"}),
     "address-missing": frozenset({"route-default-missing"}),
     "address-outside-pod-cidr": frozenset({"route-default-missing"}),
     "ipv6-disabled": frozenset({"bridge-gateway-missing", "address-missing"}),
-    "vxlan-df-too-big": frozenset({"mtu-overlay-too-big"}),
+    "vxlan-df-too-big": frozenset({"mtu-overlay-too-big", "mtu-underlay-mismatch"}),
     "mtu-underlay-mismatch": frozenset({"mtu-overlay-too-big"}),
 }
 """Consequences, by their cause: not told of the same namespace when the cause is."""
@@ -152,12 +154,13 @@ def of_view(evidence: Evidence, view: NetNsView) -> tuple[Finding, ...]:
 
 
 def _of_view(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
-    if view.is_node:
-        if view.node.role == "node":
-            for check in OF_NODE:
-                yield from check(evidence, view)
-            for each in evidence.bridges(view):
-                yield from addresses.duplicates(evidence, each)
+    if view.node.role == "fabric":
+        yield from filters.between_nodes(evidence, view)
+    elif view.is_node:
+        for check in OF_NODE:
+            yield from check(evidence, view)
+        for each in evidence.bridges(view):
+            yield from addresses.duplicates(evidence, each)
     elif view.pod is not None:
         for check in OF_POD:
             yield from check(evidence, view)

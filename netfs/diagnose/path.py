@@ -42,7 +42,9 @@ SLUG_OF_REASON = {
     "VXLAN_VNI_NOT_FOUND": "vxlan-vni-mismatch",
 }
 """The fault that a kernel's reason names, where the drop itself names none."""
-SAME_EVENT = {"rp-filter-strict": "route-asymmetric", "mtu-overlay-too-big": "mtu-underlay-mismatch",
+SAME_EVENT = {
+    "rp-filter-strict": "route-asymmetric",
+    "mtu-overlay-too-big": "mtu-underlay-mismatch",
     "mtu-mismatch-veth": "mtu-underlay-mismatch",
 }
 """A drop's slug, and the deeper cause that makes it a repetition."""
@@ -64,14 +66,14 @@ def _views(known: Evidence, trace: Trace) -> list[NetNsView]:
     """The namespaces that the packet was in, and those of its endpoints and their nodes."""
     found: dict[NetNsKey, NetNsView] = {}
     spaces: set[tuple[str, int]] = set()
+    kernels = known.kernels
     for direction in (trace.forward, trace.reverse):
         spaces.update((hop.node, hop.netns_id) for hop in direction.hops)
     for name, netns in spaces:
-        node = known.topology.nodes.get(name)
-        if node is not None:
-            view = known.topology.views.get(NetNsKey(node.node.kernel, netns))
-            if view is not None:
-                found[view.key] = view
+        kernel = kernels.get(name)
+        view = known.topology.views.get(NetNsKey(kernel, netns)) if kernel else None
+        if view is not None:
+            found[view.key] = view
     for endpoint in (trace.source, trace.destination):
         for view in _endpoint(known, endpoint):
             found[view.key] = view

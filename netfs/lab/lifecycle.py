@@ -22,6 +22,9 @@ from netfs.lab.state import LabState, Member
 _PATIENCE = 60.0
 """Seconds a lab may take to build."""
 
+_ATTEMPTS = 1000
+"""How often a folder may vanish, by somebody's ``down``, before it is held."""
+
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 
 
@@ -38,8 +41,6 @@ def up(name: str, nodes: int, pods: int, ipv6: bool) -> LabState:
         except BaseException:
             _kill(name)
             _remove(folder)
-            folder.rmdir()
-            _tidy(folder)
             raise
 
 
@@ -51,8 +52,6 @@ def down(name: str) -> None:
     with claim(name):
         _kill(name)
         _remove(folder)
-        folder.rmdir()
-    _tidy(folder)
 
 
 @contextlib.contextmanager
@@ -62,7 +61,7 @@ def claim(name: str) -> Iterator[tuple[Path, int]]:
     The lock is the folder's own; the builder hands it on, so that nobody gets between it and its supervisor.
     """
     folder = state.folder(name)
-    while True:
+    for _ in range(_ATTEMPTS):
         _make_home(folder.parent)
         try:
             with contextlib.suppress(FileExistsError):
@@ -75,10 +74,14 @@ def claim(name: str) -> Iterator[tuple[Path, int]]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
             if os.path.lexists(folder) and os.path.samestat(os.fstat(held), os.lstat(folder)):
-                yield folder, held
+                try:
+                    yield folder, held
+                finally:
+                    _tidy(folder)
                 return
         finally:
             os.close(held)
+    raise LabError("cannot be made: it vanishes again and again", where=str(folder))
 
 
 def _make_home(home: Path) -> None:
@@ -256,7 +259,8 @@ def _remove_tree(path: str) -> None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove the folders above a lab's that hold nothing any more."""
+    """Remove a lab's folder and those above it, as far as they hold nothing any more."""
     with contextlib.suppress(OSError):
+        folder.rmdir()
         folder.parent.rmdir()
         folder.parent.parent.rmdir()

@@ -19,6 +19,7 @@ import os
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -111,7 +112,7 @@ def _host_pid(host_proc: int) -> int:
 def _build(whole: plan.Plan, order: dict[str, Any], host_proc: int, notes: list[str]) -> dict[str, int]:
     member.write_sysctls(commands.sysctls("fabric"))
     nodes = [
-        member.spawn(node.name, lambda parent, node=node: _node(parent, whole, node, order, host_proc))  # type: ignore[misc]
+        member.spawn(node.name, partial(_node, whole=whole, this=node, order=order, host_proc=host_proc))
         for node in whole.nodes
     ]
     for child in nodes:
@@ -135,7 +136,7 @@ def _node(parent: Parent, whole: plan.Plan, this: plan.NodePlan, order: dict[str
     member.write_sysctls(commands.sysctls("node"))
     merged = _mount_layers(whole, this, order, notes)
     pods = [
-        member.spawn(pod.name, lambda parent, pod=pod: _pod(parent, whole, pod, order, host_proc, merged))  # type: ignore[misc]
+        member.spawn(pod.name, partial(_pod, whole=whole, this=pod, order=order, host_proc=host_proc, merged=merged))
         for pod in whole.pods_of[this.name]
     ]
     for child in pods:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.kernel.netfilter_compare import Sent
-
 from netfs.model.packet import Packet
+from tests.kernel.netfilter_compare import Sent
 
 PORTS = (53, 80, 81, 443, 8080, 8472)
 HOSTS = ("10.2.0.9", "10.2.0.10", "10.2.7.1", "10.1.0.1", "10.2.0.1")

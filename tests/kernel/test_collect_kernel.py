@@ -130,6 +130,9 @@ class Place:
         return next(link for link in self.netns(netns).links if link.name == name)
 
 
+pytestmark = pytest.mark.kernel
+
+
 @pytest.fixture(scope="module")
 def place(require_program: Callable[[str], str]) -> Place:
     for program in ("unshare", "ip", "bridge"):

@@ -29,6 +29,9 @@ def shown(nodes):
 """
 
 
+pytestmark = pytest.mark.kernel
+
+
 @pytest.fixture(autouse=True)
 def _programs(require_program: Callable[[str], str]) -> None:
     require_program("unshare")

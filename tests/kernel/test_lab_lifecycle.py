@@ -17,7 +17,7 @@ import pytest
 
 import netfs.lab
 from netfs.errors import LabError, UsageError
-from netfs.lab import cgroups, faults, probe, state
+from netfs.lab import cgroups, faults, lifecycle, probe, state
 from netfs.lab.state import LabState
 
 ROOT = Path(netfs.lab.__file__).parents[2]
@@ -281,8 +281,24 @@ def _commands_with(name: str) -> list[str]:
     return found
 
 
-def test_an_ordinary_user_gets_the_same_lab(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_one_of_several_builders_wins(name: str) -> None:
+    builders = [start_up(name) for _ in range(3)]
+    assert sorted(builder.wait() for builder in builders) == [0, 1, 1]
+    assert len(netfs.lab.status(name).nodes) == 8
+
+
+def test_a_lab_that_is_not_there_leaves_no_folder_behind(name: str) -> None:
+    for ask in (netfs.lab.down, netfs.lab.status, netfs.lab.repair):
+        with pytest.raises(LabError, match="is not running"):
+            ask(name)
+    with lifecycle.claim(name) as (folder, _):
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+def test_an_ordinary_user_gets_the_same_lab_beside_ours(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Run by root, it becomes somebody else first."""
+    ours = netfs.lab.up(name)
     script = _ORDINARY.replace("ROOT", repr(str(ROOT)))
     run = _as_somebody(tmp_path_factory) if os.geteuid() == 0 else _as_oneself
     answer = json.loads(run(script))
@@ -290,6 +306,7 @@ def test_an_ordinary_user_gets_the_same_lab(tmp_path_factory: pytest.TempPathFac
     assert answer["probes"] == [True, False, True, True]
     assert answer["status"] == 3
     assert not Path(answer["folder"]).exists()
+    assert probe.answered(ours, "pod-a", ours.member("pod-b").ip)
     assert [pid for pid, start in answer["processes"] if state.start_time(pid) == start] == []
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from tests.kernel.netfilter_compare import Case, Sent, check
-from tests.kernel.netfilter_random import rule_set, sent_packets
 
 from netfs.model.packet import Packet
+from tests.kernel.netfilter_compare import Case, Sent, check
+from tests.kernel.netfilter_random import rule_set, sent_packets
 
 pytestmark = pytest.mark.kernel
 

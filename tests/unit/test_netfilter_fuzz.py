@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.netfilter_views import CNI0, ETH0, PING, VXLAN, WEB, view
 
 from netfs.datapath.netfilter import HookContext, ruleset, run_hook
 from netfs.datapath.netfilter.text import rule_text
+from tests.unit.netfilter_views import CNI0, ETH0, PING, VXLAN, WEB, view
 
 LISTING = json.loads((Path(__file__).parent / "netfilter_listing.json").read_text())
 ENDS = ("accept", "drop", "return", "reject", "queue", "notrack")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from netfs.datapath.netfilter import HookContext, ruleset, run_hook
+from netfs.model.snapshot import Gap
 from tests.unit.netfilter_views import (
     ACCEPT,
     CNI0,
@@ -21,9 +24,6 @@ from tests.unit.netfilter_views import (
     table,
     view,
 )
-
-from netfs.datapath.netfilter import HookContext, ruleset, run_hook
-from netfs.model.snapshot import Gap
 
 AHEAD = HookContext(iif=CNI0, oif=ETH0)
 LIMIT = {"limit": {"rate": 5, "burst": 5, "per": "second"}}

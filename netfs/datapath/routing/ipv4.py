@@ -74,6 +74,8 @@ def _output(routing: Routing, flow: Flow) -> RouteAnswer:
         return _on_link(routing, flow, oif, "no route by the device asked for: taken to be on its link", answer)
     if answer.kind in ("blackhole", "unreachable", "prohibit", "none", "unknown"):
         return answer
+    if not oif and answer.route is not None and answer.route.dst == "0.0.0.0/0":
+        answer = _select_default(routing, answer, answer.route)
     return _checked_output(routing, flow, answer)
 
 
@@ -181,7 +183,8 @@ def _without_rules(routing: Routing, flow: Flow, ignore_linkstate: bool) -> Rout
 
 
 def search(routing: Routing, table: Table, flow: Flow, *, ignore_linkstate: bool = False) -> Match | None:
-    """``fib_table_lookup`` and ``fib_select_path``: the best route, and the next hops it may take.
+    """``fib_table_lookup``: the best route, and the next hops it may take (all of them: the kernel takes the first,
+    then ``fib_select_path`` may take another).
 
     A quirk of the kernel: a route through a next hop object that cannot be used hides the shorter prefixes of the
     very same network address (``goto miss``: 10.0.0.0/24 hides 10.0.0.0/8, but not 0.0.0.0/0).
@@ -199,8 +202,6 @@ def search(routing: Routing, table: Table, flow: Flow, *, ignore_linkstate: bool
                 return Match(route, ())
             hops = _usable(routing, route, flow.oif, ignore_linkstate)
             if hops:
-                if shift == 32 and len(leaf) > 1 and not flow.oif:
-                    return _default(routing, leaf, Match(route, hops))
                 return Match(route, hops)
             if route.nh_id is not None:
                 if not route.nexthops:
@@ -224,25 +225,16 @@ def _usable(routing: Routing, route: Route, oif: int, ignore_linkstate: bool) ->
     return tuple(NextHop(hop.index) if (hop.index, hop.gateway) in routing.own_gateways else hop for hop in hops)
 
 
-def _default(routing: Routing, leaf: tuple[Route, ...], found: Match) -> Match:
+def _select_default(routing: Routing, answer: RouteAnswer, first: Route) -> RouteAnswer:
     """``fib_select_default``: of default routes of equal metric, those whose gateway may be taken to be alive.
 
-    The kernel moves on from a gateway that is not confirmed (``fib_detect_death``) to the next; which one it used
-    last cannot be read, so all that it may use now are next hops of the answer.
+    Only for packets sent here; a forwarded one takes the first. The kernel moves on from a gateway that is not
+    confirmed (``fib_detect_death``) to the next; which one it used last cannot be read, so all that it may use now
+    are next hops of the answer.
     """
-    first = found.route
-    equal = [
-        route
-        for route in leaf
-        if (route.metric, route.tos, route.table) == (first.metric, first.tos, first.table)
-        and route.type == first.type == "unicast"
-        and route.scope == first.scope
-        and len(route.nexthops) == 1
-        and route.nexthops[0].gateway is not None
-        and not routing.dead(route, route.nexthops[0])
-    ]
+    equal = _equal_defaults(routing, first)
     if len(equal) < 2 or equal[0] is not first:
-        return found
+        return answer
     alive: list[NextHop] = []
     failed = [first.nexthops[0]]
     for hop in (route.nexthops[0] for route in equal):
@@ -255,4 +247,20 @@ def _default(routing: Routing, leaf: tuple[Route, ...], found: Match) -> Match:
         elif entry.state != NUD_INCOMPLETE:
             failed.append(hop)
     hops = tuple(dict.fromkeys(alive or failed))
-    return Match(next(route for route in equal if route.nexthops[0] == hops[0]), hops)
+    chosen = next(route for route in equal if route.nexthops[0] == hops[0])
+    return replace(answer, route=chosen, nexthops=hops)
+
+
+def _equal_defaults(routing: Routing, first: Route) -> list[Route]:
+    number = RT_TABLE_MAIN if not routing.custom4 and first.table == RT_TABLE_LOCAL else first.table
+    _, networks = routing.tables[4, number].by_length[-1]
+    return [
+        route
+        for route in networks[0]
+        if (route.metric, route.tos, route.table) == (first.metric, first.tos, first.table)
+        and route.type == first.type == "unicast"
+        and route.scope == first.scope
+        and len(route.nexthops) == 1
+        and route.nexthops[0].gateway is not None
+        and not routing.dead(route, route.nexthops[0])
+    ]

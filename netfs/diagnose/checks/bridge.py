@@ -33,7 +33,7 @@ def pod_port(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
                 host.link,
                 f"{host.link.name} of {view.name} is a port of {attached.bridge.link.name}, "
                 f"but the pod's address belongs to {attached.wanted.link.name} ({', '.join(attached.wanted.subnets)})",
-                f"ip link set {quote(host.link.name)} master {quote(attached.wanted.link.name)}",
+                _plug(host, attached.wanted),
             )
         elif attached.bridge.link.up and attached.link.up:
             yield from _port_state(attached, host, attached.bridge)
@@ -56,8 +56,17 @@ def _detached(attached: Attachment, host: Port) -> Iterator[Finding]:
         host.link,
         f"{host.link.name} of {attached.view.name} is a port of no bridge, "
         f"but {', '.join(own)} belongs to {bridge.link.name}",
-        f"ip link set {quote(host.link.name)} master {quote(bridge.link.name)}",
+        _plug(host, bridge),
     )
+
+
+def _plug(host: Port, bridge: PodBridge) -> str:
+    """Make a device a port of a bridge, with hairpin where the other ports have it: a new port has not."""
+    others = [port for port in host.view.ports.get(bridge.link.index, ()) if port.port and port is not host.link]
+    command = f"ip link set {quote(host.link.name)} master {quote(bridge.link.name)}"
+    if others and all(other.port and other.port.hairpin for other in others):
+        command += f" && bridge link set dev {quote(host.link.name)} hairpin on"
+    return command
 
 
 def _port_state(attached: Attachment, host: Port, bridge: PodBridge) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from shlex import quote
 from typing import Any
 
@@ -41,6 +42,17 @@ def blocked(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
         ("ip6tables-legacy", firewall.ip6tables_legacy),
     ):
         yield from _iptables(view, program, text or "", ports)
+
+
+def between_nodes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
+    """`underlay-drops-vxlan`: the network between the nodes was seen, and drops their tunnels' port."""
+    firewall = view.netns.firewall
+    if firewall is None or not firewall.nft:
+        return
+    tunnels = [tunnel for node in evidence.topology.nodes.values() for tunnel in site(node).tunnels]
+    ports = {tunnel.link.vxlan.port for tunnel in tunnels if tunnel.link.vxlan}
+    for each in _nft(view, firewall.nft, ports):
+        yield replace(each, slug="underlay-drops-vxlan") if each.slug == "vxlan-outer-blocked" else each
 
 
 def _nft(view: NetNsView, text: str, ports: set[int]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from shlex import quote
 
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.checks.addresses import remembered_address
-from netfs.diagnose.commands import default_via, finding, restore_default
+from netfs.diagnose.commands import default_via, finding, ip_tool, restore_default
 from netfs.diagnose.evidence import Attachment, Evidence, PodBridge, network, site
 from netfs.model import ip
 from netfs.model.link import Link
@@ -129,17 +129,37 @@ def underlay_nics(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
 
 
 def _bring_up(evidence: Evidence, view: NetNsView, link: Link) -> str:
-    """Up, and the default route that the other nodes on the segment have."""
+    """Up, and what the kernel forgot: IPv6 addresses that tunnels use, and the default routes other nodes have."""
     command = f"ip link set {quote(link.name)} up"
-    own = [a for a in view.addresses.get(link.index, ()) if a.scope == 0]
+    subnets = [network(a.local, a.prefixlen) for a in view.addresses.get(link.index, ()) if a.scope == 0]
+    for tunnel in site(view).tunnels:
+        vxlan = tunnel.link.vxlan
+        if vxlan is None or vxlan.lower != link.index or not vxlan.local or vxlan.local in view.owned:
+            continue
+        length = _length_elsewhere(evidence, view, vxlan.local)
+        if length is not None:
+            subnets.append(network(vxlan.local, length))
+            nodad = " nodad" if ":" in vxlan.local else ""
+            command += f" && {ip_tool(vxlan.local)} addr replace {quote(vxlan.local)}/{length}"
+            command += f" dev {quote(link.name)}{nodad}"
     for family in (4, 6):
         for other in evidence.sample(view):
             route = site(other).fib.default(family)
             gateway = route.nexthops[0].gateway if route and route.nexthops else None
-            if gateway and any(a.family == family and ip.contains(network(a.local, a.prefixlen), gateway) for a in own):
+            if gateway and any(ip.contains(subnet, gateway) for subnet in subnets):
                 command += f" && {default_via(gateway, link)}"
                 break
     return command
+
+
+def _length_elsewhere(evidence: Evidence, view: NetNsView, address: str) -> int | None:
+    """The prefix length that another node has on the subnet an address belongs to."""
+    for other in evidence.sample(view):
+        for own in other.netns.addresses:
+            if own.scope == 0 and own.prefixlen < ip.BITS[own.family]:
+                if ip.contains(network(own.local, own.prefixlen), address):
+                    return own.prefixlen
+    return None
 
 
 def underlay_links(evidence: Evidence, view: NetNsView) -> list[Link]:

@@ -26,26 +26,55 @@ def room(view: NetNsView, tunnel: Tunnel) -> int | None:
 
 
 def nodes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
-    """`mtu-overlay-too-big` and `vxlan-df-too-big` on a node."""
+    """`mtu-overlay-too-big` and `vxlan-df-too-big` of a node's tunnels and pod bridges."""
     for tunnel in site(view).tunnels:
         fits, vxlan = room(view, tunnel), tunnel.link.vxlan
-        if fits is None or vxlan is None or _unfit(evidence, tunnel):
+        if fits is None or vxlan is None or tunnel.link.mtu <= fits:
             continue
-        devices = [tunnel.link] + [b.link for b in evidence.bridges(view) if b.pods and evidence.clustered(view)]
-        big = [link for link in devices if link.mtu > fits]
-        if not big:
+        if vxlan.df:
+            yield _too_big_with_df(evidence, tunnel, fits)
+        elif not _unfit(evidence, tunnel):
+            yield finding(
+                "mtu-overlay-too-big",
+                view,
+                tunnel.link,
+                f"{tunnel.link.name} has MTU {tunnel.link.mtu}, but only {fits} bytes fit into a tunnel under MTU "
+                f"{fits + OVERHEAD[tunnel.outer]}",
+                f"ip link set {quote(tunnel.link.name)} mtu {fits}",
+            )
+    limit = _limit(evidence, view)
+    for bridge in evidence.bridges(view) if limit is not None and evidence.clustered(view) else ():
+        if not bridge.pods or limit is None or bridge.link.mtu <= limit:
             continue
-        ports = [port for link in big for port in view.ports.get(link.index, ()) if port.mtu > fits]
+        ports = [port for port in view.ports.get(bridge.link.index, ()) if port.mtu > limit]
         yield finding(
-            "vxlan-df-too-big" if vxlan.df and tunnel.link.mtu > fits else "mtu-overlay-too-big",
+            "mtu-overlay-too-big",
             view,
-            big[0],
-            ", ".join(f"{link.name} has MTU {link.mtu}" for link in big)
-            + f", but only {fits} bytes fit into a tunnel under MTU {fits + OVERHEAD[tunnel.outer]}"
-            + (", and Don't Fragment is set" if vxlan.df else ""),
-            " && ".join(f"ip link set {quote(link.name)} mtu {fits}" for link in [*big, *ports]),
-            "error" if tunnel.link.mtu > fits else "warning",
+            bridge.link,
+            f"{bridge.link.name} has MTU {bridge.link.mtu}, but only {limit} bytes fit into the tunnels",
+            " && ".join(f"ip link set {quote(link.name)} mtu {limit}" for link in [bridge.link, *ports]),
+            "warning",
         )
+
+
+def _too_big_with_df(evidence: Evidence, tunnel: Tunnel, fits: int) -> Finding:
+    """Where the NIC itself is smaller than its segment, that is mended; else the tunnel's MTU is."""
+    view, vxlan = tunnel.view, tunnel.link.vxlan
+    lower = view.links.get(vxlan.lower) if vxlan and vxlan.lower else None
+    segment = segment_mtu(evidence, view, lower) if lower is not None else None
+    if lower is not None and segment is not None and segment - OVERHEAD[tunnel.outer] >= tunnel.link.mtu:
+        fix = f"ip link set {quote(lower.name)} mtu {segment}"
+    else:
+        big = [b.link for b in evidence.bridges(view) if b.pods and b.link.mtu > fits]
+        fix = " && ".join(f"ip link set {quote(link.name)} mtu {fits}" for link in [tunnel.link, *big])
+    return finding(
+        "vxlan-df-too-big",
+        view,
+        tunnel.link,
+        f"{tunnel.link.name} has MTU {tunnel.link.mtu} and sets Don't Fragment, but only {fits} bytes fit into a "
+        f"tunnel under MTU {fits + OVERHEAD[tunnel.outer]}",
+        fix,
+    )
 
 
 def pods(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
@@ -126,14 +155,14 @@ def segment_mtu(evidence: Evidence, view: NetNsView, link: Link) -> int | None:
 
 
 def _limit(evidence: Evidence, view: NetNsView) -> int | None:
-    """The largest packet that fits into some tunnel of a node; None where none says."""
+    """The largest packet that fits into every tunnel of a node; None where none says."""
     if "diagnose.limit" not in view.compiled:
         fits = [
             size
             for tunnel in site(view).tunnels
-            if (size := room(view, tunnel)) is not None and not _unfit(evidence, tunnel)
+            if (size := room(view, tunnel)) is not None and evidence.some_peers(tunnel) and not _unfit(evidence, tunnel)
         ]
-        view.compiled["diagnose.limit"] = max(fits, default=None)
+        view.compiled["diagnose.limit"] = min(fits, default=None)
     limit: int | None = view.compiled["diagnose.limit"]
     return limit
 

@@ -105,7 +105,7 @@ def lower_device(evidence: Evidence, tunnel: Tunnel) -> Iterator[Finding]:
             tunnel.link,
             f"{tunnel.link.name} is bound to {lower.name if lower else f'device {vxlan.lower}, which is gone'}, "
             f"but {peer.local} of {peer.view.name} is reached by {site(view).route(route)}",
-            f"ip link set {quote(tunnel.link.name)} type vxlan id {vxlan.vni} dev {quote(out.name)}",
+            recreate(evidence, tunnel, vxlan.vni, vxlan.port, evidence.peers(tunnel), lower=out.name),
         )
         return
 
