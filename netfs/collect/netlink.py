@@ -137,16 +137,52 @@ def messages(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def attributes(data: bytes, start: int, end: int) -> dict[int, bytes]:
-    """Attributes by type, nesting and byte-order bits cleared. Raises MalformedError."""
+    """Attributes by type, nesting and byte-order bits cleared. Raises MalformedError.
+
+    Messages of one kind mostly have their attributes at the same places. So the places are remembered by
+    length and first header, and a message that has them there is taken apart in one step.
+    """
+    key = end - start, data[start : start + 4]
+    layout = _layouts.get(key)
+    if layout is not None:
+        parts = layout.struct.unpack_from(data, start)
+        if parts[::2] == layout.headers:
+            return dict(zip(layout.kinds, parts[1::2], strict=True))
+    return _walk(data, start, end, key)
+
+
+class _Layout:
+    """Where the attributes of a message lie: its headers as bytes, and a struct of (header, value) pairs."""
+
+    def __init__(self, headers: tuple[bytes, ...], kinds: tuple[int, ...]) -> None:
+        self.headers = headers
+        self.kinds = kinds
+        lengths = [ATTRIBUTE.unpack(header)[0] - 4 for header in headers]
+        form = "".join(f"4s{length}s{-length & 3}x" for length in lengths[:-1])
+        self.struct = Struct(f"={form}4s{lengths[-1]}s" if lengths else "=")
+
+
+LAYOUTS = 2048
+"""How many layouts are remembered."""
+_layouts: dict[tuple[int, bytes], _Layout] = {}
+
+
+def _walk(data: bytes, start: int, end: int, key: tuple[int, bytes]) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
+    headers: list[bytes] = []
+    kinds: list[int] = []
     unpack = ATTRIBUTE.unpack_from
     last = end - 4
     while start <= last:
         length, kind = unpack(data, start)
         if length < 4 or start + length > end:
             raise MalformedError(f"an attribute of {length} bytes in {end - start}")
+        headers.append(data[start : start + 4])
+        kinds.append(kind & 0x3FFF)
         found[kind & 0x3FFF] = data[start + 4 : start + length]
         start += (length + 3) & ~3
+    if len(_layouts) < LAYOUTS and len(headers) > 1:
+        _layouts[key] = _Layout(tuple(headers), tuple(kinds))
     return found
 
 

@@ -32,12 +32,7 @@ def opened(path: str) -> Iterator[int]:
 
 
 def enter(fd: int) -> None:
-    """Move the calling thread into the network namespace ``fd``; not where it is there already. Raises OSError.
-
-    The thread's own namespace can be read without privilege, so it must not be asked for.
-    """
-    if os.fstat(fd).st_ino == inode(OWN):
-        return
+    """Move the calling thread into the network namespace ``fd``. Raises OSError."""
     if _libc.setns(fd, CLONE_NEWNET) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))

@@ -67,8 +67,9 @@ class Numbering:
         known = self.known.setdefault(inode, {})
         asked = self._asked.setdefault(inode, set())
         try:
-            with nsfs.opened(paths[inode]) as own:
-                nsfs.enter(own)
+            if nsfs.inode(nsfs.OWN) != inode:
+                with nsfs.opened(paths[inode]) as own:
+                    nsfs.enter(own)
             with Netlink(NETLINK_ROUTE, self._buffer) as route:
                 for candidate in candidates:
                     if candidate in asked:

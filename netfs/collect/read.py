@@ -70,6 +70,8 @@ class Reader:
         self._buffer = bytearray(RECEIVE)
         self._features = None if names is None else (names.family, features.request())
         self._self = os.open("/proc/thread-self", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._at = nsfs.inode(nsfs.OWN)
+        """The namespace the thread is in. Its own can be read without privilege, so it is not entered again."""
         self._diag = present("tcp_diag") and present("udp_diag") and present("inet_diag")
 
     def close(self) -> None:
@@ -78,10 +80,15 @@ class Reader:
 
     def read(self, path: str, inode: int) -> Raw:
         """Enter the namespace at ``path`` and read it. Raises OSError where it cannot be entered or is another one."""
-        with nsfs.opened(path) as fd:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             if os.fstat(fd).st_ino != inode:
                 raise FileNotFoundError(2, "another namespace has taken its place")
-            nsfs.enter(fd)
+            if inode != self._at:
+                nsfs.enter(fd)
+                self._at = inode
+        finally:
+            os.close(fd)
         raw = Raw(id=inode, dumps={}, files={}, sysctls={}, firewall={}, gaps=[])
         sockets = self._routing(raw)
         self._features_of(raw)

@@ -111,11 +111,11 @@ def enter(name: str) -> tuple[str, ...]:
     linux.name_process(f"netfs:{name}")
     linux.allow_inspection()
     notes = []
-    for mount in (_mount_proc, _mount_sys):
+    for target, mount in (("/proc", _mount_proc), ("/sys", _mount_sys)):
         try:
             mount()
         except OSError as error:
-            notes.append(error.strerror or str(error))
+            notes.append(f"no {target} of its own ({os.strerror(error.errno or 0)})")
     return tuple(notes)
 
 

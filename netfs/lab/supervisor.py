@@ -174,7 +174,7 @@ def _mount_layers(whole: plan.Plan, this: plan.NodePlan, order: dict[str, Any], 
         try:
             linux.mount("overlay", layers.target, "overlay", 0, layers.options)
         except OSError as error:
-            notes.append(f"no overlay mounts ({error.strerror})")
+            notes.append(f"no overlay mounts ({os.strerror(error.errno or 0)})")
             break
         merged[pod.name] = layers.target
     return merged

@@ -41,7 +41,7 @@ exec "$0" -c "$1"
 """
 OURS = """
 from netfs.collect import Target, collect
-nodes = collect([Target("node", "/run/netns/node", reach="veth")])
+nodes = collect([Target("node", "/run/netns/node", reach="all")])
 assert len(nodes[0].pods) == PODS, len(nodes[0].pods)
 """
 LOOP = """

@@ -20,8 +20,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from routing_worlds import World
-
 from netfs.cluster.netns import NetNsView
 from netfs.collect import routes
 from netfs.collect.netlink import attribute, attributes, number
@@ -29,6 +27,7 @@ from netfs.datapath.routing import RouteAnswer, RouteQuery, lookup, martian_chec
 from netfs.datapath.routing.compiled import routing
 from netfs.model import ip
 from netfs.model.route import NextHop
+from tests.property.routing_worlds import World
 
 RTM_GETROUTE, RTM_NEWROUTE, NLMSG_ERROR = 26, 24, 2
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000

@@ -250,3 +250,16 @@ def test_names_that_are_not_utf8_stay_readable() -> None:
     (link,) = decode_links(message(16, body), {})
     assert link.name == "eth\\xff\x1b[2J"
     os.fsencode(link.name)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    values=st.lists(st.tuples(st.integers(0, 60), st.binary(max_size=9)), max_size=8),
+    others=st.lists(st.tuples(st.integers(0, 60), st.binary(max_size=9)), max_size=8),
+)
+def test_remembered_places_give_what_a_walk_gives(
+    values: list[tuple[int, bytes]], others: list[tuple[int, bytes]]
+) -> None:
+    for each in (values, others, values):
+        data = b"".join(attribute(kind, value) for kind, value in each)
+        assert attributes(data, 0, len(data)) == dict(each)

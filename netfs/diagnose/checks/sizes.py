@@ -155,14 +155,15 @@ def segment_mtu(evidence: Evidence, view: NetNsView, link: Link) -> int | None:
 
 
 def _limit(evidence: Evidence, view: NetNsView) -> int | None:
-    """The largest packet that fits into every tunnel of a node; None where none says."""
+    """The largest packet that fits into every tunnel of a node; None where none says, or one is itself too big."""
     if "diagnose.limit" not in view.compiled:
         fits = [
             size
             for tunnel in site(view).tunnels
             if (size := room(view, tunnel)) is not None and evidence.some_peers(tunnel) and not _unfit(evidence, tunnel)
         ]
-        view.compiled["diagnose.limit"] = min(fits, default=None)
+        own = (tunnel.link.mtu > (room(view, tunnel) or tunnel.link.mtu) for tunnel in site(view).tunnels)
+        view.compiled["diagnose.limit"] = None if any(own) else min(fits, default=None)
     limit: int | None = view.compiled["diagnose.limit"]
     return limit
 

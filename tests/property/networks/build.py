@@ -105,14 +105,14 @@ class Network:
         devices are hurried before they come up and IPv6 begins to chatter.
         """
         lines = {ns.name: self.spec.lines(ns.name) for ns in self.spec.namespaces}
-        first: dict[str, list[str]] = {name: [] for name in lines}
+        wires: list[str] = []
         for wire in self.spec.wires:
             (a, a_dev), (b, b_dev) = wire.a.split("/"), wire.b.split("/")
-            first[a].append(
-                f"link add {a_dev} address {wire.a_mac} mtu {wire.mtu} type veth "
+            wires.append(
+                f"link add {a_dev} address {wire.a_mac} mtu {wire.mtu} netns {self.path(a)} type veth "
                 f"peer name {b_dev} address {wire.b_mac} mtu {wire.mtu} netns {self.path(b)}"
             )
-        refused = self._run("ip", first)
+        refused = self._run("ip", {self.spec.namespaces[0].name: wires})
         made = {name: [_bare(line, "ip") for line in text if _creates(line)] for name, text in lines.items()}
         refused += self._run("ip", {name: self._resolve(text) for name, text in made.items()})
         for name in lines:

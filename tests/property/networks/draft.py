@@ -98,6 +98,7 @@ class Draft:
             self.run(name, f"ip link set {port} master {device}")
 
     def freeze(self, pattern: str, probe: Probe, seed: int | None) -> Spec:
-        """The specification."""
+        """The specification; in which order the wires are made, and so numbered, is left to chance."""
+        self.rng.shuffle(self.wires)
         namespaces = tuple(Namespace(name, role, tuple(self.lines[name])) for name, role in self.roles.items())
         return Spec(pattern, namespaces, tuple(self.wires), probe, (), seed)

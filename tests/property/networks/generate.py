@@ -29,6 +29,9 @@ PATTERNS: dict[str, tuple[Callable[[Draft], tuple[str, str, str]], int]] = {
 }
 """Every pattern, and how often it is taken."""
 
+LARGE = (1250, 1290, 1350, 1381, 1400, 1401, 1430, 1451, 1480, 1500, 1600)
+"""Sizes around the MTUs that occur, and the 50 and 70 bytes that VXLAN adds."""
+
 FAULT_COUNTS = (0, 0, 1, 1, 1, 1, 2, 2, 3)
 
 
@@ -65,11 +68,12 @@ def random_spec(seed: int) -> Spec:
     spec = healthy_spec(seed)
     for _ in range(rng.choice(FAULT_COUNTS)):
         spec = mutate(rng, spec)
-    return spec if rng.random() > 0.06 else _large(rng, spec)
+    changed = any(fault.name in ("mtu", "route-option") for fault in spec.faults)
+    return _large(rng, spec) if rng.random() < (0.7 if changed else 0.06) else spec
 
 
 def _large(rng: Random, spec: Spec) -> Spec:
     """The same with a probe that may be too large for some device."""
     if spec.probe.proto == "tcp":
         return spec
-    return replace(spec, probe=replace(spec.probe, size=rng.choice((1401, 1430, 1451, 1480, 1500, 1600))))
+    return replace(spec, probe=replace(spec.probe, size=rng.choice(LARGE)))
