@@ -108,7 +108,7 @@ class Reader:
                 self._dump(raw, "fdb", route, RTM_GETNEIGH, FDB)
             if VLAN_FILTERING_ON in links:
                 self._dump(raw, "bridge_vlans", route, RTM_GETLINK, BRIDGE_VLANS)
-            sockets = self._has_sockets()
+            sockets = VXLAN_KIND in links or self._has_sockets()
         if sockets:
             self._listeners(raw)
         return sockets
@@ -127,7 +127,7 @@ class Reader:
             raw["gaps"].append((what, str(failure)))
 
     def _has_sockets(self) -> bool:
-        """Whether the namespace has any socket but ours; where that cannot be told, yes."""
+        """Whether the namespace has any socket but ours and the kernel's own; where that cannot be told, yes."""
         try:
             words = self._file("net/sockstat").split(None, 3)
             return words[:2] != [b"sockets:", b"used"] or int(words[2]) > OWN_SOCKETS

@@ -113,6 +113,15 @@ def _not_forwarding(at: Position) -> End | None:
         )
     if link.ipv4.get("forwarding", view.sysctl("net.ipv4.ip_forward", 0) or 0):
         return None
+    if view.pod is not None:
+        return drop(
+            at,
+            "route",
+            "IP_INADDRERRORS",
+            f"{view.name} gets a packet for {at.frame.packet.dst}, which it does not hold, and a pod does not forward: "
+            f"the sender takes {link.mac} for the MAC of {at.frame.packet.dst}",
+            slug="neighbour-stale-pod-mac",
+        )
     return drop(
         at,
         "route",

@@ -6,6 +6,8 @@ nothing of marks or sources. Longest prefix first, then the lowest metric (``fib
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from netfs.model import ip
 from netfs.model.route import RT_TABLE_LOCAL, RT_TABLE_MAIN, Route
 
@@ -45,6 +47,11 @@ class Fib:
             if route is not None:
                 return route
         return None
+
+    def hosts(self) -> Iterator[Route]:
+        """The routes to single addresses."""
+        for (_, family), lengths in self.tables.items():
+            yield from lengths.get(ip.BITS[family], {}).values()
 
     def default(self, family: int) -> Route | None:
         """The default route of table main, else of any table."""

@@ -278,7 +278,8 @@ def test_kinds_tell_what_was_configured(place: Place) -> None:
         True,
     )
     port_a, port_b = place.link("node", "vpa").port, place.link("node", "vpb").port
-    assert port_a is not None and port_b is not None
+    assert port_a is not None
+    assert port_b is not None
     assert (port_a.hairpin, port_a.learning, port_a.isolated, port_a.flood) == (True, False, False, True)
     assert (port_b.hairpin, port_b.isolated, port_b.flood, port_b.neigh_suppress) == (False, True, False, True)
     flannel = place.link("node", "flannel.1").vxlan
@@ -291,7 +292,8 @@ def test_kinds_tell_what_was_configured(place: Place) -> None:
     assert (six.group, six.l2miss, six.l3miss, six.df, six.learning) == ("fd00::2", True, True, 1, True)
     assert (six.port_low, six.port_high) == (5000, 6000)
     macvlan = place.link("node", "mv0").macvlan
-    assert macvlan is not None and macvlan.mode == "bridge"
+    assert macvlan is not None
+    assert macvlan.mode == "bridge"
     assert place.link("node", "mv0").link_index == place.link("node", "eth0").index
     vpa = place.link("node", "vpa")
     assert (vpa.alias, vpa.altnames) == ("to pod-a", ("the-veth-of-pod-a",))

@@ -135,12 +135,21 @@ print(json.dumps(shown(collect([Target("a", "/run/netns/a", reach="veth")]))))""
 
 
 def test_a_peer_in_a_namespace_that_cannot_be_seen_is_a_gap() -> None:
+    """Only an open file keeps it: no process is in it, and no mount shows it."""
     (node,) = inside(
-        PAIR + "\numount /run/netns/pod-a",
-        START + 'print(json.dumps(shown(collect([Target("a", "/run/netns/a", reach="veth")]))))',
+        PAIR,
+        START
+        + """
+import subprocess
+held = os.open("/run/netns/pod-a", os.O_RDONLY)
+subprocess.run(["umount", "--lazy", "/run/netns/pod-a"], check=True)
+nodes = collect([Target("a", "/run/netns/a", reach="veth")])
+assert [link.link_netns for link in nodes[0].namespaces[0].links if link.name == "p"] == [None]
+print(json.dumps(shown(nodes)))""",
     )
     assert "pod-a" not in node["pods"]
-    assert not [gap for gap in node["gaps"] if "w:" in gap[2]]
+    assert [gap[1] for gap in node["gaps"]] == ["link-netns"]
+    assert node["gaps"][0][2].startswith("p: ")
 
 
 def test_a_target_that_is_not_there_is_refused() -> None:
@@ -187,7 +196,8 @@ def test_rules_are_read_where_they_are_and_no_table_appears_elsewhere(require_pr
 import subprocess
 nodes = collect([Target("fw", "/run/netns/fw"), Target("plain", "/run/netns/plain")])
 held = nodes[0].namespaces[0].firewall
-after = subprocess.run(["ip", "netns", "exec", "plain", "nft", "list", "ruleset"], capture_output=True, text=True).stdout
+listing = ["ip", "netns", "exec", "plain", "nft", "list", "ruleset"]
+after = subprocess.run(listing, capture_output=True, text=True).stdout
 print(json.dumps({"nft": held.nft, "iptables": held.iptables, "ip6tables": held.ip6tables,
                   "plain": nodes[1].namespaces[0].firewall, "after": after}))""",
     )
@@ -220,8 +230,8 @@ from netfs.collect import Target
 from netfs.collect.target import TargetError
 from netfs.errors import SourceError
 from netfs.sources.userns import collect_inside
-holder = subprocess.Popen(["unshare", "-Urn", "sh", "-c", "ip link add v type veth peer name w; echo up; exec sleep 60"],
-                          stdout=subprocess.PIPE)
+script = "ip link add v type veth peer name w; echo up; exec sleep 60"
+holder = subprocess.Popen(["unshare", "-Urn", "sh", "-c", script], stdout=subprocess.PIPE)
 holder.stdout.readline()
 try:
     before = os.readlink("/proc/self/ns/user"), os.readlink("/proc/self/ns/net")

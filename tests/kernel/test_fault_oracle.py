@@ -88,16 +88,39 @@ def test_the_trace_agrees_with_the_kernel_and_the_fix_repairs(lab: LabState, slu
     answer, everything = traced(lab, fault)
     assert answer.verdict == ("delivered" if arrived else "dropped"), (answer.forward, answer.reverse)
     assert slug in {finding.slug for finding in answer.findings}, [finding.slug for finding in answer.findings]
-    of_state = [finding for finding in everything if finding.slug == slug]
-    for finding in of_state or [finding for finding in answer.findings if finding.slug == slug]:
-        repair(lab, finding)
-    assert answered(lab, fault, 2.0, planned=True), "the fix did not repair"
+    repair(lab, slug)
+    assert recovers(lab, fault), "the fix did not repair"
     answer, everything = traced(lab, fault)
     assert slug not in {finding.slug for finding in (*everything, *answer.findings)}
 
 
-def repair(lab: LabState, finding: Finding) -> None:
-    """Run a finding's fix where it says."""
+def repair(lab: LabState, slug: str) -> None:
+    """Run the fixes of a fault's findings, as ``netfs doctor`` or, failing that, the trace gives them."""
+    fault = faults.catalogue()[slug]
+    answer, everything = traced(lab, fault)
+    for finding in [one for one in everything if one.slug == slug] or answer.findings:
+        if finding.slug == slug:
+            execute(lab, finding)
+
+
+def recovers(lab: LabState, fault: Fault) -> bool:
+    """Whether the probe passes now: at the third packet at the latest, since a sender learns the path's MTU from the
+    first; or once what the fault left in neighbour tables, a finding of its own by now, is repaired as well."""
+    for _ in range(3):
+        if answered(lab, fault, 0.7, planned=True):
+            return True
+    answer, _ = traced(lab, fault)
+    for finding in answer.findings:
+        assert finding.slug.startswith("neighbour-"), finding
+        execute(lab, finding)
+    return answered(lab, fault, 2.0, planned=True)
+
+
+def execute(lab: LabState, finding: Finding) -> None:
+    """Run a finding's fix where it says; what can only be said in words, the lab itself repairs."""
+    if finding.fix.startswith("#"):
+        netfs.lab.repair(lab.name, finding.slug)
+        return
 
     def work() -> str:
         done = member.run(["sh", "-c", finding.fix], "")

@@ -13,8 +13,10 @@ import errno
 import json
 import os
 import random
+import re
 import socket
 import struct
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -23,7 +25,16 @@ from typing import Any
 from netfs.cluster.netns import NetNsView
 from netfs.collect import routes
 from netfs.collect.netlink import attribute, attributes, number
-from netfs.datapath.routing import RouteAnswer, RouteQuery, lookup, martian_check, reverse_check, select_source
+from netfs.datapath.routing import (
+    RouteAnswer,
+    RouteQuery,
+    describe,
+    describe_rule,
+    lookup,
+    martian_check,
+    reverse_check,
+    select_source,
+)
 from netfs.datapath.routing.compiled import routing
 from netfs.model import ip
 from netfs.model.route import NextHop
@@ -235,6 +246,7 @@ def wrong_source(world: World, query: RouteQuery, answer: RouteAnswer, kernel: d
     if ip.family_of(query.dst) == 4 and answer.kind in ("multicast", "broadcast") and answer.route is not None:
         every = [hop for r in world.view.netns.routes if r.dst == answer.route.dst for hop in r.nexthops]
         hops = [hop for hop in (*every, *answer.nexthops) if hop.index == kernel["oif"]]
+    hops = hops or [hop for hop in answer.nexthops if hop.index == kernel["oif"]]
     chosen = [select_source(world.view, answer, query, hop) for hop in (hops or (None,))]
     return (
         None
@@ -243,8 +255,24 @@ def wrong_source(world: World, query: RouteQuery, answer: RouteAnswer, kernel: d
     )
 
 
+def texts_unlike_iproute(world: World) -> list[str]:
+    """Routes and rules that ip(8) prints otherwise (but for its ``error`` and ``pref medium``)."""
+    found: list[str] = []
+    for family in (4, 6):
+        printed: set[str] = set()
+        for words in (("route", "show", "table", "all"), ("rule", "show")):
+            text = subprocess.run(["ip", f"-{family}", *words], capture_output=True, text=True, check=True).stdout
+            lines = re.sub(r"\s*\n\t", " ", re.sub(r" error -?\d+| pref medium", "", text)).splitlines()
+            printed.update(" ".join(line.split()) for line in lines)
+        ours = [describe(route, world.view) for route in world.view.netns.routes if route.family == family]
+        ours += [describe_rule(rule) for rule in world.view.netns.rules if rule.family == family]
+        found += [line for line in ours if line not in printed]
+    return found
+
+
 def run(seed: int, worlds: int, queries: int) -> dict[str, Any]:
     count, kinds, found = 0, Counter[str](), []
+    texts: list[str] = []
     for number_of_world in range(worlds):
         world = World(random.Random(f"{seed}/{number_of_world}"))
         for _ in range(5):
@@ -255,6 +283,7 @@ def run(seed: int, worlds: int, queries: int) -> dict[str, Any]:
             world.view = world.read()
             if world.state() == before:
                 break
+        texts += texts_unlike_iproute(world)
         if os.environ.get("NETFS_ORACLE_BREAK"):
             netns = world.view.netns
             world.view = NetNsView(world.view.node, replace(netns, routes=netns.routes[::2]), None)
@@ -275,7 +304,7 @@ def run(seed: int, worlds: int, queries: int) -> dict[str, Any]:
                         "route": repr(answer.route),
                     }
                 )
-    return {"cases": count, "kinds": dict(kinds), "disagreements": found}
+    return {"cases": count, "kinds": dict(kinds), "disagreements": found, "texts": texts}
 
 
 if __name__ == "__main__":

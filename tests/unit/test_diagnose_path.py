@@ -76,8 +76,8 @@ def test_pods_and_nodes_beside_the_path_are_left_out() -> None:
     ],
 )
 def test_what_the_drop_says_comes_first_and_is_not_repeated(edit: Edit, first: str, reason: str) -> None:
-    topology = two_nodes(node1=[edit, add(routes=[route("10.244.2.9/32", type="blackhole")])])
-    assert _slugs(topology, _trace(_drop(reason, first))) == [first]
+    topology = two_nodes(node1=[edit, add(routes=[route("10.244.2.2/32", type="blackhole")])])
+    assert _slugs(topology, _trace(_drop(reason, first))) == [first, "route-blackhole"]
 
 
 def test_a_drop_in_a_network_without_pods_is_told_as_the_datapath_tells_it() -> None:

@@ -86,7 +86,7 @@ def test_a_folder_and_a_glob_yield_every_document_in_order(tmp_path: Path) -> No
 
 
 def test_an_empty_folder_is_a_source_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no \\*.json"):
+    with pytest.raises(SourceError, match=r"no \*\.json"):
         load([f"file:{tmp_path}"])
 
 
@@ -112,7 +112,7 @@ def test_two_nodes_of_one_name_are_refused_and_two_fabrics_are_not(tmp_path: Pat
 
 def test_a_source_that_does_not_answer_is_left_in_time(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "silent.json")
-    with pytest.raises(SourceError, match="no answer within 0.2 s"):
+    with pytest.raises(SourceError, match=r"no answer within 0\.2 s"):
         load([f"file:{tmp_path}/silent.json"], timeout=0.2)
     with (tmp_path / "silent.json").open("w"):
         pass

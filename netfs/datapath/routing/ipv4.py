@@ -75,7 +75,7 @@ def _output(routing: Routing, flow: Flow) -> RouteAnswer:
     if answer.kind in ("blackhole", "unreachable", "prohibit", "none", "unknown"):
         return answer
     if not oif and answer.route is not None and answer.route.dst == "0.0.0.0/0":
-        answer = _select_default(routing, answer, answer.route)
+        answer = _select_default(routing, answer, answer.route, flow.tos & 0x1C)
     return _checked_output(routing, flow, answer)
 
 
@@ -225,15 +225,15 @@ def _usable(routing: Routing, route: Route, oif: int, ignore_linkstate: bool) ->
     return tuple(NextHop(hop.index) if (hop.index, hop.gateway) in routing.own_gateways else hop for hop in hops)
 
 
-def _select_default(routing: Routing, answer: RouteAnswer, first: Route) -> RouteAnswer:
+def _select_default(routing: Routing, answer: RouteAnswer, first: Route, tos: int) -> RouteAnswer:
     """``fib_select_default``: of default routes of equal metric, those whose gateway may be taken to be alive.
 
     Only for packets sent here; a forwarded one takes the first. The kernel moves on from a gateway that is not
     confirmed (``fib_detect_death``) to the next; which one it used last cannot be read, so all that it may use now
     are next hops of the answer.
     """
-    equal = _equal_defaults(routing, first)
-    if len(equal) < 2 or equal[0] is not first:
+    equal = _equal_defaults(routing, first, tos)
+    if len(equal) < 2 or len(first.nexthops) > 1:
         return answer
     alive: list[NextHop] = []
     failed = [first.nexthops[0]]
@@ -251,16 +251,26 @@ def _select_default(routing: Routing, answer: RouteAnswer, first: Route) -> Rout
     return replace(answer, route=chosen, nexthops=hops)
 
 
-def _equal_defaults(routing: Routing, first: Route) -> list[Route]:
+def _equal_defaults(routing: Routing, first: Route, tos: int) -> list[Route]:
+    """The default routes that the kernel weighs against each other; a carrierless one is among them."""
     number = RT_TABLE_MAIN if not routing.custom4 and first.table == RT_TABLE_LOCAL else first.table
     _, networks = routing.tables[4, number].by_length[-1]
-    return [
-        route
-        for route in networks[0]
-        if (route.metric, route.tos, route.table) == (first.metric, first.tos, first.table)
-        and route.type == first.type == "unicast"
-        and route.scope == first.scope
-        and len(route.nexthops) == 1
-        and route.nexthops[0].gateway is not None
-        and not routing.dead(route, route.nexthops[0])
-    ]
+    found: list[Route] = []
+    last_metric, last_tos = first.metric, 0
+    for route in networks[0]:
+        if route.table != first.table or (route.tos and route.tos != tos):
+            continue
+        if route.metric > last_metric and route.tos == last_tos:
+            if last_tos:
+                continue
+            break
+        hop = route.nexthops[0] if route.nexthops else None
+        if hop is not None and routing.dead(route, hop, ignore_linkstate=True):
+            continue
+        last_metric, last_tos = route.metric, route.tos
+        if route.scope != first.scope or route.type != "unicast" or hop is None or hop.gateway is None:
+            continue
+        if not found and route is not first:
+            break
+        found.append(route)
+    return found

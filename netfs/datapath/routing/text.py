@@ -18,6 +18,7 @@ from netfs.model.route import (
     Rule,
 )
 
+FIB_RULE_UNRESOLVED = 0x4
 TABLES = {RT_TABLE_DEFAULT: "default", RT_TABLE_MAIN: "main", RT_TABLE_LOCAL: "local"}
 PROTOCOLS = {
     0: "unspec",
@@ -64,7 +65,7 @@ def describe(route: Route, view: NetNsView) -> str:
     words = [] if route.type == "unicast" else [route.type]
     words.append(_destination(route))
     if route.src is not None and not route.src.endswith("/0"):
-        words += ["from", route.src]
+        words += ["from", _host(route.src, route.family)]
     if route.tos:
         words += ["tos", f"0x{route.tos:02x}"]
     if route.nh_id is not None:
@@ -80,7 +81,7 @@ def describe(route: Route, view: NetNsView) -> str:
         words += ["scope", SCOPES.get(route.scope, str(route.scope))]
     if route.prefsrc is not None:
         words += ["src", route.prefsrc]
-    if route.metric:
+    if route.metric or route.family == 6:
         words += ["metric", str(route.metric)]
     if single:
         words += _flags(route.nexthops[0])
@@ -127,7 +128,10 @@ def describe_rule(rule: Rule) -> str:
     if rule.tos:
         words += ["tos", f"0x{rule.tos:02x}"]
     if rule.fwmark is not None:
-        words += ["fwmark", hex(rule.fwmark) + ("" if rule.fwmask == 0xFFFFFFFF else f"/{hex(rule.fwmask)}")]
+        words += [
+            "fwmark",
+            (hex(rule.fwmark) if rule.fwmark else "0") + ("" if rule.fwmask == 0xFFFFFFFF else f"/{hex(rule.fwmask)}"),
+        ]
     for name, device, detached in (("iif", rule.iif, 0x8), ("oif", rule.oif, 0x10)):
         if device is not None:
             words += [name, device] + (["[detached]"] if rule.flags & detached else [])
@@ -147,7 +151,8 @@ def describe_rule(rule: Rule) -> str:
 
 def _action(rule: Rule) -> list[str]:
     if rule.action == "goto":
-        return ["goto", "none" if rule.goto is None else str(rule.goto)]
+        unresolved = ["[unresolved]"] if rule.flags & FIB_RULE_UNRESOLVED else []
+        return ["goto", "none" if rule.goto is None else str(rule.goto), *unresolved]
     if rule.action != "lookup":
         return [rule.action]
     words = [] if rule.l3mdev else ["lookup", table_name(rule.table or 0)]

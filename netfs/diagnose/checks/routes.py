@@ -137,7 +137,7 @@ def loops(evidence: Evidence, view: NetNsView, route: Route, subnet: str) -> boo
 
 def is_host(subnet: str) -> bool:
     """Whether a prefix is one address."""
-    return ip.prefix(subnet)[1] == ip.BITS[ip.family_of(subnet)]
+    return subnet.endswith("/128" if ":" in subnet else "/32")
 
 
 def on_link(view: NetNsView, index: int | None, gateway: str) -> bool:
@@ -230,11 +230,18 @@ def _discarded(evidence: Evidence, node: NetNsView | None, view: NetNsView, dst:
                     best = fib.best(next(a for a in pod.view.owned if ip.contains(dst, a))) if pod else None
                     if pod is not None and best is not None and best.type in DISCARDS:
                         return pod.view.name
-                elif (other is not node or not view.is_node) and _caught(
-                    fib.exact(dst), dst, subnet, fib.exact(subnet)
-                ):
+                elif not _caught(fib.exact(dst), dst, subnet, fib.exact(subnet)):
+                    continue
+                elif (other is not node or not view.is_node) and _hits(bridge, dst, subnet):
                     return f"{subnet}, the pods of {other.name}"
     return None
+
+
+def _hits(bridge: PodBridge, dst: str, subnet: str) -> bool:
+    """Whether a prefix holds the whole subnet, or a pod of it."""
+    if ip.prefix(dst)[1] <= ip.prefix(subnet)[1]:
+        return True
+    return any(ip.contains(dst, address) for pod in bridge.pods for address in pod.view.owned)
 
 
 def _caught(route: Route | None, dst: str, subnet: str, better: Route | None) -> bool:

@@ -21,9 +21,9 @@ def host_routes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     bridges = {bridge.link.index: bridge for bridge in evidence.bridges(view) if bridge.pods}
     if not bridges or any(gap.what in ("netns", "namespaces", "links") for gap in view.node.gaps):
         return
-    for route in view.netns.routes:
-        single = route.type == "unicast" and len(route.nexthops) == 1 and route.table != RT_TABLE_LOCAL
-        if single and is_host(route.dst) and (address := route.dst.partition("/")[0]) not in view.owned:
+    for route in site(view).fib.hosts():
+        address = route.dst.partition("/")[0]
+        if route.type == "unicast" and len(route.nexthops) == 1 and address not in view.owned:
             yield from _host_route(evidence, view, bridges, route, address)
     for entry in view.netns.neighbours:
         bridge = bridges.get(entry.index)
@@ -64,6 +64,8 @@ def _host_route(
 
 def next_hops(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`neighbour-failed`: the next hop of a wider route to pods does not answer, and is nobody's that was seen."""
+    if all(entry.state & NUD_VALID for entry in view.netns.neighbours):
+        return
     remote = [s for o in evidence.sample(view) for b in evidence.bridges(o) if b.pods for s in b.subnets]
     for route in view.netns.routes:
         if route.table == RT_TABLE_LOCAL or is_default(route) or is_host(route.dst) or len(route.nexthops) != 1:
