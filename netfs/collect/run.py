@@ -88,7 +88,7 @@ class _Collection:
         else:
             self._read(self.belonging.owned())
         while True:
-            self._link()
+            self._link(self.read)
             if self._unresolved() and self.discovery is None:
                 self._discover()
                 continue
@@ -106,19 +106,23 @@ class _Collection:
             self.paths.setdefault(inode, place.path)
 
     def _read(self, inodes: Iterable[int]) -> None:
-        wanted = [(self.paths[inode], inode) for inode in inodes if inode not in self.read]
+        """Read and decode. The targets come first, and what their links lead to is asked between the shares."""
+        own = {self.belonging.own(target) for target in self.targets}
+        ordered = sorted(inodes, key=lambda inode: inode not in own)
+        wanted = [(self.paths[inode], inode) for inode in ordered if inode not in self.read]
         for raws, refused in read_all(wanted, self.names):
             for raw in raws:
                 self.read[raw["id"]], self.gaps[raw["id"]] = decode(raw, self.names)
             for (path, inode), reason in refused:
                 self.gaps[inode] = [("netns", f"{path}: {reason}")]
+            self._link({inode: self.read[inode] for inode in own if inode in self.read})
         for target in self.targets:
             own = self.belonging.own(target)
             if own not in self.read:
                 raise TargetError(target.name, target.netns, self.gaps[own][0][1] if own in self.gaps else "not read")
 
-    def _link(self) -> None:
-        nsfs.apart(lambda: self.numbering.resolve(self.read, self.paths))
+    def _link(self, read: Mapping[int, NetNs]) -> None:
+        nsfs.apart(lambda: self.numbering.resolve(read, self.paths))
 
     def _unresolved(self) -> bool:
         return any(

@@ -23,7 +23,7 @@ Share: TypeAlias = tuple[list[Raw], list[Refused]]
 
 WORTH_A_FORK = 48
 """Namespaces from which a second process pays."""
-OWN_SHARE = 0.45
+OWN_SHARE = 0.42
 """The part that the thread reads: less than half, because decoding is its business as well."""
 
 

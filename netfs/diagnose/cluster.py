@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
 from netfs.diagnose.checks.sharing import shared_addresses
-from netfs.diagnose.evidence import SAMPLE, Evidence, Tunnel, evidence, site
+from netfs.diagnose.evidence import SAMPLE, Evidence, evidence
 from netfs.diagnose.examination import of_pair, of_view, told
+from netfs.diagnose.site import Tunnel, site
 from netfs.model import ip
 from netfs.model.address import NUD_VALID
 from netfs.model.trace import Finding

@@ -5,7 +5,8 @@ from __future__ import annotations
 from shlex import quote
 
 from netfs.cluster.netns import NetNsView
-from netfs.diagnose.evidence import Evidence, PodBridge, Tunnel, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import PodBridge, Tunnel, site
 from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.route import Route

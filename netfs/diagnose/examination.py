@@ -26,7 +26,8 @@ from netfs.diagnose.checks import (
     sysctls,
     vxlan,
 )
-from netfs.diagnose.evidence import Evidence, Tunnel, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import Tunnel, site
 from netfs.model.trace import Finding
 
 Check = Callable[[Evidence, NetNsView], Iterator[Finding]]

@@ -256,14 +256,18 @@ def wrong_source(world: World, query: RouteQuery, answer: RouteAnswer, kernel: d
 
 
 def texts_unlike_iproute(world: World) -> list[str]:
-    """Routes and rules that ip(8) prints otherwise (but for its ``error`` and ``pref medium``)."""
+    """Routes and rules that ip(8) prints otherwise (but for its ``error`` and ``pref medium``, and a first hop's flags
+    that it prints a second time).
+    """
     found: list[str] = []
     for family in (4, 6):
         printed: set[str] = set()
         for words in (("route", "show", "table", "all"), ("rule", "show")):
             text = subprocess.run(["ip", f"-{family}", *words], capture_output=True, text=True, check=True).stdout
             lines = re.sub(r"\s*\n\t", " ", re.sub(r" error -?\d+| pref medium", "", text)).splitlines()
-            printed.update(" ".join(line.split()) for line in lines)
+            for line in lines:
+                head, nexthop, tail = " ".join(line.split()).partition(" nexthop ")
+                printed.add((re.sub(r"( dead| linkdown| onlink)+$", "", head) if nexthop else head) + nexthop + tail)
         ours = [describe(route, world.view) for route in world.view.netns.routes if route.family == family]
         ours += [describe_rule(rule) for rule in world.view.netns.rules if rule.family == family]
         found += [line for line in ours if line not in printed]

@@ -74,7 +74,7 @@ def _select4(view: NetNsView, answer: RouteAnswer, query: RouteQuery, hop: NextH
     if route is None:
         return inet_select_addr(view, link, None, RT_SCOPE_LINK)
     gateway = hop.gateway
-    if hop not in route.nexthops:
+    if gateway is None and hop not in route.nexthops:
         gateway = next((h.gateway for h in route.nexthops if h.index == hop.index), None)
     if gateway is not None and ":" in gateway:
         gateway = None

@@ -66,10 +66,10 @@ def describe(route: Route, view: NetNsView) -> str:
     words.append(_destination(route))
     if route.src is not None and not route.src.endswith("/0"):
         words += ["from", _host(route.src, route.family)]
-    if route.tos:
-        words += ["tos", f"0x{route.tos:02x}"]
     if route.nh_id is not None:
         words += ["nhid", str(route.nh_id)]
+    if route.tos:
+        words += ["tos", f"0x{route.tos:02x}"]
     single = len(route.nexthops) == 1
     if single:
         words += _hop(route.nexthops[0], view, route.family)

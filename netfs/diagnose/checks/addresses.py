@@ -8,7 +8,8 @@ from shlex import quote
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Port
 from netfs.diagnose.commands import default_via, finding, free_address, ip_tool
-from netfs.diagnose.evidence import Attachment, Evidence, PodBridge, network, overlap, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import Attachment, PodBridge, network, overlap, site
 from netfs.model import ip
 from netfs.model.trace import Finding
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.commands import finding, sysctl, tunnel_route
-from netfs.diagnose.evidence import Evidence, Tunnel, site
+from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.fib import is_default
+from netfs.diagnose.site import Tunnel, site
 from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.route import Route

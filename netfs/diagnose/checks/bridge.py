@@ -9,7 +9,8 @@ from shlex import quote
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Port
 from netfs.diagnose.commands import default_via, finding, ip_tool
-from netfs.diagnose.evidence import Attachment, Evidence, PodBridge, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import Attachment, PodBridge, site
 from netfs.model import ip
 from netfs.model.address import NTF_STICKY, NUD_NOARP, NUD_PERMANENT, FdbEntry
 from netfs.model.trace import Finding

@@ -14,7 +14,8 @@ from typing import Any
 
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.commands import finding
-from netfs.diagnose.evidence import Evidence, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import site
 from netfs.model.trace import Finding
 
 TOO_BIG = {("icmp", "frag-needed"), ("icmp", 4), ("icmpv6", "packet-too-big"), ("icmpv6", 2)}

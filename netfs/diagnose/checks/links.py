@@ -8,7 +8,8 @@ from shlex import quote
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.checks.addresses import remembered_address
 from netfs.diagnose.commands import default_via, finding, ip_tool, restore_default
-from netfs.diagnose.evidence import Attachment, Evidence, PodBridge, network, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import Attachment, PodBridge, network, site
 from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.trace import Finding

@@ -8,7 +8,8 @@ from shlex import quote
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.checks.vxlan import mac_changed
 from netfs.diagnose.commands import finding, ip_tool, tunnel_neighbour
-from netfs.diagnose.evidence import Evidence, PodBridge, Tunnel, network, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import PodBridge, Tunnel, network, site
 from netfs.model import ip
 from netfs.model.address import NTF_EXT_LEARNED, NUD_NOARP, NUD_PERMANENT, NUD_VALID, Neighbour
 from netfs.model.link import Link

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.commands import finding
-from netfs.diagnose.evidence import Evidence, overlap, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import overlap, site
 from netfs.model import ip
 from netfs.model.route import RT_TABLE_LOCAL, RT_TABLE_MAIN, Rule
 from netfs.model.trace import Finding

@@ -7,8 +7,9 @@ from shlex import quote
 
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.commands import default_via, delete_route, finding, ip_tool, tunnel_route
-from netfs.diagnose.evidence import Attachment, Evidence, PodBridge, Tunnel, overlap, site
+from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.fib import is_default
+from netfs.diagnose.site import Attachment, PodBridge, Tunnel, overlap, site
 from netfs.model import ip
 from netfs.model.route import RT_TABLE_LOCAL, RTNH_F_ONLINK, Route
 from netfs.model.trace import Finding

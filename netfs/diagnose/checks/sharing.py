@@ -9,7 +9,8 @@ from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Port
 from netfs.diagnose.checks.addresses import duplicate_address
 from netfs.diagnose.commands import finding, ip_tool
-from netfs.diagnose.evidence import Evidence, PodBridge, network, overlap, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import PodBridge, network, overlap, site
 from netfs.model import ip
 from netfs.model.trace import Finding
 

@@ -10,7 +10,8 @@ from netfs.cluster.netns import NetNsView
 from netfs.diagnose.checks.links import underlay_links
 from netfs.diagnose.checks.vxlan import lower_device
 from netfs.diagnose.commands import finding
-from netfs.diagnose.evidence import Evidence, PodBridge, Tunnel, network, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import PodBridge, Tunnel, network, site
 from netfs.model.link import Link
 from netfs.model.trace import Finding
 

@@ -8,8 +8,9 @@ from shlex import quote
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.checks.routes import is_host, loops
 from netfs.diagnose.commands import delete_route, finding, ip_tool
-from netfs.diagnose.evidence import Attachment, Evidence, PodBridge, overlap, site
+from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.fib import is_default
+from netfs.diagnose.site import Attachment, PodBridge, overlap, site
 from netfs.model import ip
 from netfs.model.address import NUD_PERMANENT, NUD_VALID
 from netfs.model.route import RT_TABLE_LOCAL, RTNH_F_ONLINK, Route

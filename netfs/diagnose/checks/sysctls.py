@@ -8,7 +8,8 @@ from shlex import quote
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.checks.addresses import give_address, remembered_address
 from netfs.diagnose.commands import finding, sysctl
-from netfs.diagnose.evidence import Evidence, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import site
 from netfs.model.link import Link
 from netfs.model.trace import Finding
 

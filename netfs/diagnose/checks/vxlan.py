@@ -12,7 +12,8 @@ from shlex import quote
 
 from netfs.cluster.netns import NetNsView
 from netfs.diagnose.commands import create, finding, recreate, towards, tunnel_fdb
-from netfs.diagnose.evidence import ANY_MAC, Evidence, Tunnel, site
+from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.site import ANY_MAC, Tunnel, site
 from netfs.model.address import NUD_NOARP, NUD_PERMANENT
 from netfs.model.link import Vxlan
 from netfs.model.trace import Finding

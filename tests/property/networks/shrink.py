@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from tests.property.networks.spec import Spec
 
@@ -29,19 +30,19 @@ def shrink(spec: Spec, disagrees: Callable[[Spec], bool], budget: int = 120) -> 
 def _parts(spec: Spec) -> Iterator[Part]:
     """Everything that may go, the largest parts first."""
     for fault in spec.faults:
-        yield lambda s, fault=fault: _without_fault(s, fault.name, fault.netns)
+        yield partial(_without_fault, name=fault.name, netns=fault.netns)
     for ns in spec.namespaces:
-        yield lambda s, name=ns.name: _without_namespace(s, name)
+        yield partial(_without_namespace, name=ns.name)
     yield _plain_probe
     for ns in spec.namespaces:
         half = len(ns.lines) // 2
         if half > 2:
-            yield lambda s, name=ns.name, lines=ns.lines[:half]: _without_lines(s, name, lines)
-            yield lambda s, name=ns.name, lines=ns.lines[half:]: _without_lines(s, name, lines)
+            yield partial(_without_lines, name=ns.name, lines=ns.lines[:half])
+            yield partial(_without_lines, name=ns.name, lines=ns.lines[half:])
     for ns in spec.namespaces:
         for line in ns.lines:
             if line != "ip link set lo up":
-                yield lambda s, name=ns.name, line=line: _without_lines(s, name, (line,))
+                yield partial(_without_lines, name=ns.name, lines=(line,))
 
 
 def _without_fault(spec: Spec, name: str, netns: str) -> Spec | None:
