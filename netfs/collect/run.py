@@ -107,15 +107,15 @@ class _Collection:
 
     def _read(self, inodes: Iterable[int]) -> None:
         """Read and decode. The targets come first, and what their links lead to is asked between the shares."""
-        own = {self.belonging.own(target) for target in self.targets}
-        ordered = sorted(inodes, key=lambda inode: inode not in own)
+        nodes = {self.belonging.own(target) for target in self.targets}
+        ordered = sorted(inodes, key=lambda inode: inode not in nodes)
         wanted = [(self.paths[inode], inode) for inode in ordered if inode not in self.read]
         for raws, refused in read_all(wanted, self.names):
             for raw in raws:
                 self.read[raw["id"]], self.gaps[raw["id"]] = decode(raw, self.names)
             for (path, inode), reason in refused:
                 self.gaps[inode] = [("netns", f"{path}: {reason}")]
-            self._link({inode: self.read[inode] for inode in own if inode in self.read})
+            self._link({inode: self.read[inode] for inode in nodes if inode in self.read})
         for target in self.targets:
             own = self.belonging.own(target)
             if own not in self.read:
