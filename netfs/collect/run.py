@@ -161,10 +161,13 @@ class _Collection:
             gaps += [Gap(where, what, reason, inode) for what, reason in self.gaps.get(inode, ())]
             if inode in self.read:
                 namespaces.append(self._named(self.read[inode], name, place, inode == own))
-        for inode in self.belonging.lost(target, self.read):
+        lost = tuple(self.belonging.lost(target, self.read))
+        for inode in lost:
             place = places.get(inode) or Place(inode, self.paths[inode])
             where = f"{target.name}/{self.belonging.name(place)}"
             gaps += [Gap(where, what, reason, inode) for what, reason in self.gaps.get(inode, ())]
+        if target.reach == "all":
+            gaps += self._shut(target, lost)
         system = uname()
         return NodeSnapshot(
             name=target.name,
@@ -179,6 +182,16 @@ class _Collection:
             release=system.release,
             source=target.source,
         )
+
+    def _shut(self, target: Target, known: Sequence[int]) -> Iterator[Gap]:
+        """One gap for each reason why namespaces that can be seen could not be read."""
+        reasons: dict[str, list[str]] = {}
+        for inode, gaps in self.gaps.items():
+            if inode not in self.read and inode not in known:
+                path, _, reason = gaps[0][1].rpartition(": ")
+                reasons.setdefault(reason, []).append(path)
+        for reason, paths in reasons.items():
+            yield Gap(target.name, "netns", f"{len(paths)} not read, the first at {paths[0]}: {reason}")
 
     def _concerns(self, where: str, target: Target) -> bool:
         """Gaps of a listed pod belong to its node; those of the search to whoever asked for one."""

@@ -134,6 +134,19 @@ print(json.dumps(shown(collect([Target("a", "/run/netns/a", reach="veth")]))))""
     assert [gap[:2] for gap in node["gaps"] if gap[1] == "netns"] == [["a/pod-a", "netns"]]
 
 
+def test_what_reach_all_cannot_enter_is_one_gap_for_each_reason() -> None:
+    """Pins that a later mount hides are seen in the mount table, and cannot be opened."""
+    (node,) = inside(
+        "mount -t tmpfs tmpfs /mnt; mkdir /mnt/x\n" + PAIR + "mount --rbind /run/netns /mnt/x; umount -l /run/netns/*\n"
+        "mount -t tmpfs tmpfs /mnt/x; ip netns add last",
+        START + 'print(json.dumps(shown(collect([Target("last", "/run/netns/last", reach="all")]))))',
+    )
+    (gap,) = (gap for gap in node["gaps"] if gap[1] == "netns")
+    assert gap[0] == "last"
+    assert "not read, the first at /" in gap[2]
+    assert int(gap[2].split()[0]) >= 6
+
+
 def test_a_peer_in_a_namespace_that_cannot_be_seen_is_a_gap() -> None:
     """Only an open file keeps it: no process is in it, and no mount shows it."""
     (node,) = inside(

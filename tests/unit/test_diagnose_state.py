@@ -24,7 +24,6 @@ from tests.unit.clusters import (
     fdb,
     link,
     mac,
-    neighbour,
     new_address,
     no_address,
     no_carrier,
