@@ -5,7 +5,7 @@ BENCH =
 SHELL_SCRIPTS = $(filter-out %.py,$(wildcard .ci/* vagrant/*.sh))
 
 .DEFAULT_GOAL := help
-.PHONY: help programs setup demo test lint bench soak golden schema clean
+.PHONY: help programs setup demo test lint bench soak golden schema docs clean
 .NOTPARALLEL:
 
 demo bench soak: PROGRAMS = ip nft iptables-save ipset sysctl
@@ -46,6 +46,9 @@ golden: setup ## writes the golden files anew; read the difference before you co
 
 schema: setup ## writes the JSON Schemas of docs/schema anew
 	.venv/bin/python .ci/schema.py
+
+docs: setup ## writes the parts of docs/ anew that are made from the code
+	.venv/bin/python .ci/docs.py
 
 clean: ## removes what the verbs above made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks build dist

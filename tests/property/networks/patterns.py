@@ -138,14 +138,9 @@ def proxy_arp(d: Draft) -> Ends:
     d.ns("r", "router", forward=True)
     for n in (1, 2):
         d.wire(f"h{n}/eth0", f"r/eth{n}")
-        if d.family == 6:
-            d.run(f"h{n}", f"ip addr add fd00:1::{n}/64 dev eth0 nodad")
-            d.route("r", f"fd00:1::{n}/128 dev eth{n}")
-            d.run("r", f"sysctl net.ipv6.conf.eth{n}.proxy_ndp=1", f"ip neigh add proxy fd00:1::{3 - n} dev eth{n}")
-        else:
-            d.run(f"h{n}", f"ip addr add 10.1.{n}.1/16 dev eth0")
-            d.run("r", f"ip addr add 10.1.{n}.254/24 dev eth{n}", f"sysctl net.ipv4.conf.eth{n}.proxy_arp=1")
-    return "h1", "h2", "fd00:1::2" if d.family == 6 else "10.1.2.1"
+        d.run(f"h{n}", f"ip addr add 10.1.{n}.1/16 dev eth0")
+        d.run("r", f"ip addr add 10.1.{n}.254/24 dev eth{n}", f"sysctl net.ipv4.conf.eth{n}.proxy_arp=1")
+    return "h1", "h2", "10.1.2.1"
 
 
 def point_to_point(d: Draft) -> Ends:

@@ -1,0 +1,165 @@
+"""Writes the parts of the documentation that are made from the code: stages, faults, commands, JSON documents, names.
+
+A part stands between two comments of a page: <!-- made: NAME --> and <!-- end: NAME -->. What is around them
+is written by hand.
+
+usage: python .ci/docs.py           write them anew
+       python .ci/docs.py --check   exit 1 where a page is not what the code says
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import click
+
+import netfs
+from netfs.datapath.stages import STAGES
+from netfs.diagnose.catalogue import FAULTS, Fault
+from netfs.lab import faults as lab_faults
+from netfs_cli.app import app
+
+DOCS = Path(__file__).parents[1] / "docs"
+PART = re.compile(r"(<!-- made: ([a-z]+) -->\n)(.*?)(<!-- end: \2 -->)", re.DOTALL)
+TAPS = {"in": "coming in", "out": "going out", None: ""}
+
+
+def stages() -> Iterator[str]:
+    """The table of the datapath."""
+    rows = ((f"`{s.name}`", s.summary, f"`{s.function}`", f"`{s.source}`", TAPS[s.tap]) for s in STAGES.values())
+    yield from table(("stage", "what happens", "kernel function", "kernel source", "a tap on the device sees it"), rows)
+
+
+def faults() -> Iterator[str]:
+    """How many there are, then every entry of the catalogue, group by group."""
+    played, found = sum(fault.in_lab for fault in FAULTS.values()), sum(fault.found for fault in FAULTS.values())
+    yield f"The catalogue has {len(FAULTS)} entries. This version finds {found} of them. The lab can play {played}."
+    group = ""
+    for fault in FAULTS.values():
+        if fault.group != group:
+            group = fault.group
+            yield from ("", f"## {fault.group}: {fault.group_title}")
+        yield from ("", f"### {fault.slug}", "", *entry(fault))
+
+
+def entry(fault: Fault) -> Iterator[str]:
+    """One fault."""
+    yield f"- **What:** {fault.evidence}"
+    yield f"- **Effect:** {fault.effect}"
+    yield f"- **Repair:** {fault.repair}"
+    if fault.seen is not None:
+        yield f"- **Seen:** {fault.seen}"
+    yield f"- **Severity:** {fault.severity}."
+    yield f"- **This version:** {'finds it' if fault.found else 'does not look for it'}; {play(fault.slug)}."
+
+
+def play(slug: str) -> str:
+    """How the lab plays a fault, or why it does not."""
+    known = lab_faults.catalogue().get(slug)
+    if known is None:
+        reason = lab_faults.fixture_only().get(slug)
+        return f"the lab cannot play it: {reason}" if reason is not None else "the lab does not play it"
+    needs = ", in a lab made with `--ipv6`" if known.probe.family == 6 else ""
+    return f"play it with `netfs lab break {slug}`{needs}"
+
+
+def commands() -> Iterator[str]:
+    """Every command with its arguments and options, as click holds them."""
+    root = click.Context(app, info_name="netfs")
+    yield from ("### netfs", "", *options(app, root, ()))
+    shared = {option.name for option in app.params}
+    for name in app.list_commands(root):
+        yield from command(app.get_command(root, name), click.Context(app, info_name="netfs"), name, shared)
+
+
+def command(found: click.Command | None, parent: click.Context, name: str, shared: set[str | None]) -> Iterator[str]:
+    """One command and those below it."""
+    assert found is not None
+    context = click.Context(found, parent=parent, info_name=name)
+    usage = " ".join(found.collect_usage_pieces(context))
+    summary = (found.help or "").partition("\n\n")[0].replace("\n", " ")
+    yield from ("", f"### {context.command_path}", "", summary, "", f"    {context.command_path} {usage}", "")
+    yield from options(found, context, shared)
+    if isinstance(found, click.Group):
+        for below in found.list_commands(context):
+            yield from command(found.get_command(context, below), context, below, shared)
+
+
+def options(found: click.Command, context: click.Context, shared: Iterable[str | None]) -> Iterator[str]:
+    """The options of a command that are its own, and which of the shared ones it takes."""
+    records = [one.get_help_record(context) for one in found.params if one.name not in shared and own(one)]
+    rows = [(f"`{record[0]}`".replace("|", "\\|"), record[1].replace("|", "\\|")) for record in records if record]
+    if rows:
+        yield from table(("option", "meaning"), rows)
+    taken = [f"`{max(one.opts, key=len)}`" for one in found.params if one.name in shared and own(one)]
+    if taken:
+        yield from ("", f"Shared options it takes: {', '.join(taken)}.") if rows else (
+            f"Shared options it takes: {', '.join(taken)}.",
+        )
+
+
+def own(parameter: click.Parameter) -> bool:
+    """Whether it is an option other than --help."""
+    return isinstance(parameter, click.Option) and parameter.name != "help"
+
+
+def documents() -> Iterator[str]:
+    """Every JSON document with the file that describes it."""
+    rows = []
+    for path in sorted((DOCS / "schema").glob("*.json")):
+        kind = json.loads(path.read_text(encoding="utf-8"))["title"]
+        rows.append((f"`{kind}`", f"[{path.name}](schema/{path.name})"))
+    yield from table(("`schema`", "described by"), rows)
+
+
+def names() -> Iterator[str]:
+    """The public names of the library."""
+    yield ", ".join(f"`{name}`" for name in sorted(netfs.__all__, key=str.lower))
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A Markdown table."""
+    for row in (head, ("---",) * len(head), *rows):
+        yield f"| {' | '.join(row)} |".replace("|  |", "| |")
+
+
+MADE: dict[str, Callable[[], Iterator[str]]] = {
+    "stages": stages,
+    "faults": faults,
+    "commands": commands,
+    "documents": documents,
+    "names": names,
+}
+
+
+def renewed(text: str) -> str:
+    """A page with its made parts as the code has them now. Raises KeyError for a part that nobody makes."""
+
+    def part(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{chr(10).join(MADE[found[2]]())}\n\n{found[4]}"
+
+    return PART.sub(part, text)
+
+
+def main() -> int:
+    """Write or check; the exit status."""
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
+    stale = {path: new for path, text in texts.items() if (new := renewed(text)) != text}
+    missing = MADE.keys() - {found[2] for text in texts.values() for found in PART.finditer(text)}
+    for name in sorted(missing):
+        sys.stderr.write(f"docs: no page has the part {name}\n")
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            sys.stderr.write(f"docs/{path.name} is not what the code says: run make docs\n")
+        return 1 if stale or missing else 0
+    for path, text in stale.items():
+        path.write_text(text, encoding="utf-8")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
