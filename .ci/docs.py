@@ -70,41 +70,60 @@ def play(slug: str) -> str:
 def commands() -> Iterator[str]:
     """Every command with its arguments and options, as click holds them."""
     root = click.Context(app, info_name="netfs")
-    yield from ("### netfs", "", *options(app, root, ()))
-    shared = {option.name for option in app.params}
+    yield from ("### netfs", "", *options(app, ()))
+    shared: frozenset[str | None] = frozenset(one.name for one in app.params)
     for name in app.list_commands(root):
         yield from command(app.get_command(root, name), click.Context(app, info_name="netfs"), name, shared)
 
 
-def command(found: click.Command | None, parent: click.Context, name: str, shared: set[str | None]) -> Iterator[str]:
-    """One command and those below it."""
+def command(
+    found: click.Command | None, parent: click.Context, name: str, shared: frozenset[str | None]
+) -> Iterator[str]:
+    """One command and those below it. Worded here, since click's own wording differs between its versions."""
     assert found is not None
     context = click.Context(found, parent=parent, info_name=name)
-    usage = " ".join(found.collect_usage_pieces(context))
+    below = found.list_commands(context) if isinstance(found, click.Group) else []
+    words = [*map(argument, found.params), "COMMAND …" if below else ""]
     summary = (found.help or "").partition("\n\n")[0].replace("\n", " ")
-    yield from ("", f"### {context.command_path}", "", summary, "", f"    {context.command_path} {usage}", "")
-    yield from options(found, context, shared)
+    yield from ("", f"### {context.command_path}", "", summary, "")
+    yield from ("    " + " ".join(filter(None, [context.command_path, "[OPTIONS]", *words])), "")
+    yield from options(found, shared)
     if isinstance(found, click.Group):
-        for below in found.list_commands(context):
-            yield from command(found.get_command(context, below), context, below, shared)
+        for each in below:
+            yield from command(found.get_command(context, each), context, each, shared)
 
 
-def options(found: click.Command, context: click.Context, shared: Iterable[str | None]) -> Iterator[str]:
+def argument(parameter: click.Parameter) -> str:
+    """An argument as the line of usage names it; empty for an option."""
+    if not isinstance(parameter, click.Argument):
+        return ""
+    name = parameter.metavar or str(parameter.name).upper()
+    return name if parameter.required else f"[{name}]"
+
+
+def options(found: click.Command, shared: Iterable[str | None]) -> Iterator[str]:
     """The options of a command that are its own, and which of the shared ones it takes."""
-    records = [one.get_help_record(context) for one in found.params if one.name not in shared and own(one)]
-    rows = [(f"`{record[0]}`".replace("|", "\\|"), record[1].replace("|", "\\|")) for record in records if record]
+    every = [one for one in found.params if isinstance(one, click.Option) and one.name != "help"]
+    rows = [option(one) for one in every if one.name not in shared]
     if rows:
-        yield from table(("option", "meaning"), rows)
-    taken = [f"`{max(one.opts, key=len)}`" for one in found.params if one.name in shared and own(one)]
+        yield from (*table(("option", "meaning"), rows), "")
+    taken = [f"`{max(one.opts, key=len)}`" for one in every if one.name in shared]
     if taken:
-        yield from ("", f"Shared options it takes: {', '.join(taken)}.") if rows else (
-            f"Shared options it takes: {', '.join(taken)}.",
-        )
+        yield f"Shared options it takes: {', '.join(taken)}."
 
 
-def own(parameter: click.Parameter) -> bool:
-    """Whether it is an option other than --help."""
-    return isinstance(parameter, click.Option) and parameter.name != "help"
+def option(found: click.Option) -> tuple[str, str]:
+    """How an option is written, and what it means."""
+    kind, value = found.type, found.metavar or ""
+    meaning = found.help or ""
+    if isinstance(kind, click.Choice):
+        value = "\\|".join(map(str, kind.choices))
+    elif isinstance(kind, click.IntRange):
+        value = "N"
+        meaning += f" From {kind.min} to {kind.max}."
+    if found.show_default:
+        meaning += f" Default: {found.default}."
+    return f"`{', '.join(found.opts)}{' ' if value else ''}{value}`", meaning
 
 
 def documents() -> Iterator[str]:
@@ -140,7 +159,7 @@ def renewed(text: str) -> str:
     """A page with its made parts as the code has them now. Raises KeyError for a part that nobody makes."""
 
     def part(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{chr(10).join(MADE[found[2]]())}\n\n{found[4]}"
+        return "{}\n{}\n\n{}".format(found[1], "\n".join(MADE[found[2]]()).strip("\n"), found[4])
 
     return PART.sub(part, text)
 

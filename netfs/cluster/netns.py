@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+from netfs.cluster.index import Index, RouteIndex, grouped
 from netfs.model import ip
-from netfs.model.address import Address, FdbEntry, Neighbour
+from netfs.model.address import NTF_PROXY, NTF_SELF, Address, FdbEntry, Neighbour
 from netfs.model.link import Link
 from netfs.model.snapshot import Gap, NetNs, NodeSnapshot, Pod
 
@@ -80,35 +82,62 @@ class NetNsView:
         return {address.local: address for address in self.netns.addresses}
 
     @cached_property
-    def neighbours(self) -> Mapping[tuple[int, str], Neighbour]:
-        """Neighbours by (link index, address); those answered for by proxy are in ``proxies``."""
-        return {(n.index, n.address): n for n in self.netns.neighbours if not n.flags & 0x08}
+    def _neighbours(self) -> Index[str, Neighbour]:
+        return Index(list(map(attrgetter("address"), self.netns.neighbours)), self.netns.neighbours)
+
+    def neighbour(self, index: int, address: str) -> Neighbour | None:
+        """The entry of a device for an address; addresses answered for by proxy have none by this."""
+        for entry in reversed(self._neighbours.get(address)):
+            if entry.index == index and not entry.flags & NTF_PROXY:
+                return entry
+        return None
+
+    def is_proxy(self, index: int, address: str) -> bool:
+        """Whether a device answers for an address by an entry of its own (``ip neigh add proxy``)."""
+        return any(entry.index == index and entry.flags & NTF_PROXY for entry in self._neighbours.get(address))
 
     @cached_property
-    def proxies(self) -> frozenset[tuple[int, str]]:
-        """(link index, address) of proxy entries (``ip neigh add proxy``)."""
-        return frozenset((n.index, n.address) for n in self.netns.neighbours if n.flags & 0x08)
+    def has_proxies(self) -> bool:
+        """Whether there is any such entry."""
+        return any(entry.flags & NTF_PROXY for entry in self.netns.neighbours)
 
     @cached_property
-    def bridge_fdb(self) -> Mapping[tuple[int, str], tuple[FdbEntry, ...]]:
-        """Entries of bridges' tables by (bridge index, MAC)."""
-        found: dict[tuple[int, str], list[FdbEntry]] = {}
-        for entry in self.netns.fdb:
-            bridge = entry.master
-            if bridge is None and not entry.flags & 0x02:
-                bridge = entry.index
-            if bridge is not None:
-                found.setdefault((bridge, entry.mac), []).append(entry)
-        return {key: tuple(entries) for key, entries in found.items()}
+    def _neighbours_by_mac(self) -> Index[str | None, Neighbour]:
+        return Index(list(map(attrgetter("mac"), self.netns.neighbours)), self.netns.neighbours)
+
+    def neighbours_of_mac(self, index: int, mac: str | None) -> list[Neighbour]:
+        """The entries of a device that name a MAC."""
+        return [entry for entry in self._neighbours_by_mac.get(mac) if entry.index == index]
 
     @cached_property
-    def vxlan_fdb(self) -> Mapping[tuple[int, str], tuple[FdbEntry, ...]]:
-        """Entries of VXLAN devices' own tables by (device index, MAC)."""
-        found: dict[tuple[int, str], list[FdbEntry]] = {}
-        for entry in self.netns.fdb:
-            if entry.flags & 0x02 and (link := self.links.get(entry.index)) is not None and link.vxlan is not None:
-                found.setdefault((entry.index, entry.mac), []).append(entry)
-        return {key: tuple(entries) for key, entries in found.items()}
+    def neighbours(self) -> Mapping[int, list[Neighbour]]:
+        """Neighbours by the index of their link."""
+        return grouped(attrgetter("index"), self.netns.neighbours)
+
+    @cached_property
+    def _fdb(self) -> Index[str, FdbEntry]:
+        return Index(list(map(attrgetter("mac"), self.netns.fdb)), self.netns.fdb)
+
+    def bridge_fdb(self, bridge: int, mac: str) -> tuple[FdbEntry, ...]:
+        """The entries of a bridge's table for a MAC, by the bridge's index."""
+        return tuple(entry for entry in self._fdb.get(mac) if _bridge_of(entry) == bridge)
+
+    def vxlan_fdb(self, index: int, mac: str) -> tuple[FdbEntry, ...]:
+        """The entries of a VXLAN device's own table for a MAC, by the device's index."""
+        link = self.links.get(index)
+        if link is None or link.vxlan is None:
+            return ()
+        return tuple(entry for entry in self._fdb.get(mac) if entry.index == index and entry.flags & NTF_SELF)
+
+    @cached_property
+    def fdb(self) -> Mapping[int, list[FdbEntry]]:
+        """Forwarding entries by the index of the device they stand on."""
+        return grouped(attrgetter("index"), self.netns.fdb)
+
+    @cached_property
+    def routes(self) -> RouteIndex:
+        """The routes of every table, by prefix."""
+        return RouteIndex(self.netns.routes)
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
@@ -130,3 +159,8 @@ class NetNsView:
 
     def __repr__(self) -> str:
         return f"<NetNsView {self.node.name}/{self.name}>"
+
+
+def _bridge_of(entry: FdbEntry) -> int | None:
+    """Index of the bridge whose table holds an entry; None: a device's own table does."""
+    return entry.index if entry.master is None and not entry.flags & NTF_SELF else entry.master

@@ -7,7 +7,7 @@ reported nothing (another machine's wire), a common subnet is the fallback, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.model import ip
 from netfs.model.link import Link
+from netfs.model.route import RT_SCOPE_LINK
 from netfs.model.snapshot import Gap, NodeSnapshot
 
 
@@ -59,16 +60,9 @@ class Topology:
                 self.pods.setdefault((view.pod.namespace, view.pod.name), []).append(view)
 
     @cached_property
-    def owners(self) -> Mapping[str, tuple[Port, ...]]:
+    def owners(self) -> Owners:
         """Every port that holds an address, by the address; loopback and link-local ones left out."""
-        found: dict[str, list[Port]] = {}
-        for view in self.views.values():
-            for address in view.netns.addresses:
-                link = view.links.get(address.index)
-                if link is None or address.scope >= 253 or ip.is_loopback(address.local):
-                    continue
-                found.setdefault(address.local, []).append(Port(view, link))
-        return {address: tuple(ports) for address, ports in found.items()}
+        return Owners(self.views.values())
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
@@ -105,23 +99,31 @@ class Topology:
         return next(iter(found.values())) if len(found) == 1 else None
 
     @cached_property
+    def _stacked(self) -> list[tuple[NetNsView, Link]]:
+        """The devices that stand on others: macvlan and VXLAN ones."""
+        return [
+            (view, link)
+            for view in self.views.values()
+            for link in view.netns.links
+            if link.vxlan is not None or link.macvlan is not None
+        ]
+
+    @cached_property
     def macvlans(self) -> Mapping[tuple[NetNsKey, int], tuple[Port, ...]]:
         """The macvlan devices on each lower device, by (namespace, index) of the lower device."""
         found: dict[tuple[NetNsKey, int], list[Port]] = {}
-        for view in self.views.values():
-            for link in view.netns.links:
-                if link.macvlan is not None and (lower := self.lower(view, link)) is not None:
-                    found.setdefault((lower.view.key, lower.link.index), []).append(Port(view, link))
+        for view, link in self._stacked:
+            if link.macvlan is not None and (lower := self.lower(view, link)) is not None:
+                found.setdefault((lower.view.key, lower.link.index), []).append(Port(view, link))
         return {key: tuple(ports) for key, ports in found.items()}
 
     @cached_property
     def tunnels(self) -> Mapping[NetNsKey, tuple[Port, ...]]:
         """The VXLAN devices by the namespace in which their outer packets travel (that they were made in)."""
         found: dict[NetNsKey, list[Port]] = {}
-        for view in self.views.values():
-            for link in view.netns.links:
-                if link.vxlan is not None and (outer := self.underlay(view, link)) is not None:
-                    found.setdefault(outer.key, []).append(Port(view, link))
+        for view, link in self._stacked:
+            if link.vxlan is not None and (outer := self.underlay(view, link)) is not None:
+                found.setdefault(outer.key, []).append(Port(view, link))
         return {key: tuple(ports) for key, ports in found.items()}
 
     def underlay(self, view: NetNsView, link: Link) -> NetNsView | None:
@@ -142,11 +144,13 @@ class Topology:
         They are ports of nodes that share a subnet with it: a guess from addresses, made only where no
         bridge or peer was seen.
         """
+        subnets = self._subnets(view, link)
         found: dict[tuple[NetNsKey, int], Port] = {}
-        for subnet in self._subnets(view, link):
-            for port in self._wires.get((*subnet, mac), ()):
-                if (port.view.key, port.link.index) != (view.key, link.index):
-                    found[port.view.key, port.link.index] = port
+        for holder, held in self._links_by_mac.get(mac, ()):
+            for other in (held, *holder.ports.get(held.index, ())):
+                here = (other.index, holder.key) == (link.index, view.key)
+                if not here and self.is_wire(holder, other) and not subnets.isdisjoint(self._subnets(holder, other)):
+                    found[holder.key, other.index] = Port(holder, other)
         return tuple(found.values())
 
     def share_wire(self, view: NetNsView, link: Link, other: Port) -> bool:
@@ -156,21 +160,13 @@ class Topology:
         )
 
     @cached_property
-    def _wires(self) -> Mapping[tuple[int, int, int, str], tuple[Port, ...]]:
-        found: dict[tuple[int, int, int, str], list[Port]] = {}
+    def _links_by_mac(self) -> Mapping[str | None, list[tuple[NetNsView, Link]]]:
+        """The devices of nodes by MAC. A port answers to its own and to its bridge's."""
+        found: dict[str | None, list[tuple[NetNsView, Link]]] = {}
         for view in self.views.values():
             for link in view.netns.links if view.is_node else ():
-                if self.is_wire(view, link):
-                    for subnet in self._subnets(view, link):
-                        for mac in self._macs(view, link):
-                            found.setdefault((*subnet, mac), []).append(Port(view, link))
-        return {key: tuple(ports) for key, ports in found.items()}
-
-    @staticmethod
-    def _macs(view: NetNsView, link: Link) -> set[str]:
-        """The MACs that a port answers to: its own, and its bridge's."""
-        master = view.links.get(link.master) if link.master is not None else None
-        return {mac for mac in (link.mac, master.mac if master is not None else None) if mac is not None}
+                found.setdefault(link.mac, []).append((view, link))
+        return found
 
     @staticmethod
     def _subnets(view: NetNsView, link: Link) -> set[tuple[int, int, int]]:
@@ -182,3 +178,44 @@ class Topology:
                     network, length = ip.prefix(f"{address.local}/{address.prefixlen}")
                     found.add((address.family, network, length))
         return found
+
+
+class Owners(Mapping[str, tuple[Port, ...]]):
+    """Ports by address. Which namespaces name an address is indexed; the ports are made for who asks."""
+
+    def __init__(self, views: Iterable[NetNsView]) -> None:
+        self._views: dict[str, list[NetNsView]] = {}
+        for view in views:
+            for address in view.netns.addresses:
+                if address.scope < RT_SCOPE_LINK:
+                    self._views.setdefault(address.local, []).append(view)
+
+    def __getitem__(self, address: str) -> tuple[Port, ...]:
+        found = self._ports(address)
+        if not found:
+            raise KeyError(address)
+        return found
+
+    def get(self, address: str, default: Any = ()) -> Any:
+        """The ports that hold an address; ``default`` where there is none."""
+        return self._ports(address) or default
+
+    def _ports(self, address: str) -> tuple[Port, ...]:
+        if address not in self._views or ip.is_loopback(address):
+            return ()
+        return tuple(
+            Port(view, link)
+            for view in dict.fromkeys(self._views[address])
+            for own in view.netns.addresses
+            if own.local == address and own.scope < RT_SCOPE_LINK and (link := view.links.get(own.index)) is not None
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return (address for address in self._views if self._ports(address))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def shared(self) -> list[str]:
+        """The addresses that several ports hold."""
+        return [address for address, views in self._views.items() if len(views) > 1 and len(self._ports(address)) > 1]

@@ -60,6 +60,7 @@ IPV6 = {
     3: "accept_ra",
     4: "accept_redirects",
     5: "autoconf",
+    10: "use_tempaddr",
     22: "proxy_ndp",
     24: "accept_source_route",
     25: "mc_forwarding",

@@ -1,6 +1,7 @@
 """The kernel's counters: /proc/net/{snmp,netstat,snmp6,softnet_stat}, each as ``Group.Name``.
 
-Counters that stand at zero are left out: one that is missing is zero.
+Counters that stand at zero are left out: one that is missing is zero, unless a gap says that its file could not
+be read. Where /proc has no such file, the kernel does not count: snmp6 without IPv6.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from netfs.collect.confs import decode_neighbour_tables, decode_netconf
 from netfs.collect.links import decode_links
 from netfs.collect.neighbours import decode_bridge_vlans, decode_fdb, decode_neighbours
 from netfs.collect.netlink import MalformedError
+from netfs.collect.questions import QUESTIONS
 from netfs.collect.read import Raw
 from netfs.collect.routes import decode_routes
 from netfs.collect.rules import decode_rules
@@ -78,12 +79,12 @@ def _features(
 
 def _listeners(raw: Raw, gaps: list[tuple[str, str]]) -> tuple[Listener, ...] | None:
     """None where any of the four questions has no answer: then "nobody listens" cannot be said."""
-    wanted = {what for what, _ in listeners.QUESTIONS}
+    wanted = {what for what, _ in QUESTIONS}
     if any(what in wanted for what, _ in raw["gaps"]):
         return None
     found: list[Listener] = []
     try:
-        for what, _ in listeners.QUESTIONS:
+        for what, _ in QUESTIONS:
             if what in raw["dumps"]:
                 found += listeners.decode_sockets(what, raw["dumps"][what])
             elif what in raw["files"]:

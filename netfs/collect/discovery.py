@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 
 PIN_FOLDERS = ("/run/netns", "/run/docker/netns")
 ESCAPED = re.compile(rb"\\([0-7]{3})")
@@ -12,23 +11,25 @@ KEPT_PIDS = 8
 """Processes remembered of each namespace."""
 
 
-@dataclass(slots=True)
 class Place:
     """One namespace, and where it was seen."""
 
-    inode: int
-    path: str
-    """A path it can be opened by."""
-    pids: list[int] = field(default_factory=list)
-    pins: list[str] = field(default_factory=list)
+    __slots__ = ("inode", "path", "pids", "pins")
+
+    def __init__(self, inode: int, path: str) -> None:
+        self.inode = inode
+        self.path = path
+        """A path it can be opened by."""
+        self.pids: list[int] = []
+        self.pins: list[str] = []
 
 
-@dataclass(slots=True)
 class Discovery:
     """The namespaces by inode, and what could not be looked at: (where, what, reason)."""
 
-    places: dict[int, Place] = field(default_factory=dict)
-    gaps: list[tuple[str, str, str]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.places: dict[int, Place] = {}
+        self.gaps: list[tuple[str, str, str]] = []
 
     def add(self, inode: int, path: str) -> Place:
         """The place of a namespace, remembered."""

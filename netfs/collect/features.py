@@ -66,22 +66,28 @@ class Names:
         self.bits = bits
 
 
-def ask_names(buffer: bytearray) -> Names | None:
-    """Ask the kernel; None where it has no ethtool family. Raises OSError, InterruptedDumpError, MalformedError.
+def ask_family(generic: Netlink) -> int | None:
+    """The family's number; None where the kernel has none. Raises OSError, InterruptedDumpError, MalformedError.
 
     The list of families is dumped: a question for one by name may load a module.
     """
-    with Netlink(NETLINK_GENERIC, buffer) as generic:
-        families = generic.dump(GENL_ID_CTRL, GENLMSGHDR.pack(CTRL_CMD_GETFAMILY, 1))
-        for _, start, end in messages(families):
-            attrs = attributes(families, start + 4, end)
-            if attrs.get(CTRL_ATTR_FAMILY_NAME) != b"ethtool\0":
-                continue
-            family = number(attrs.get(CTRL_ATTR_FAMILY_ID))
-            one = attribute(1 | NLA_F_NESTED, attribute(1, Struct("=I").pack(ETH_SS_FEATURES)))
-            body = attribute(1 | NLA_F_NESTED, b"") + attribute(2 | NLA_F_NESTED, one)
-            return Names(family, decode_names(generic.ask(family, GENLMSGHDR.pack(ETHTOOL_MSG_STRSET_GET, 1) + body)))
+    families = generic.dump(GENL_ID_CTRL, GENLMSGHDR.pack(CTRL_CMD_GETFAMILY, 1))
+    for _, start, end in messages(families):
+        attrs = attributes(families, start + 4, end)
+        if attrs.get(CTRL_ATTR_FAMILY_NAME) == b"ethtool\0":
+            return number(attrs.get(CTRL_ATTR_FAMILY_ID))
     return None
+
+
+def ask_names(buffer: bytearray) -> Names | None:
+    """Ask the kernel; None where it has no ethtool family. Raises OSError, InterruptedDumpError, MalformedError."""
+    with Netlink(NETLINK_GENERIC, buffer) as generic:
+        family = ask_family(generic)
+        if family is None:
+            return None
+        one = attribute(1 | NLA_F_NESTED, attribute(1, Struct("=I").pack(ETH_SS_FEATURES)))
+        body = attribute(1 | NLA_F_NESTED, b"") + attribute(2 | NLA_F_NESTED, one)
+        return Names(family, decode_names(generic.ask(family, GENLMSGHDR.pack(ETHTOOL_MSG_STRSET_GET, 1) + body)))
 
 
 def request() -> bytes:

@@ -1,6 +1,6 @@
 """Raw firewall state, as the tools that own it print it; evaluated elsewhere.
 
-A tool is started only in a namespace that holds rules of its kind, which the kernel is asked first
+A tool is started only in a namespace that holds rules or sets of its kind, which the kernel is asked first
 (nfnetlink dumps, /proc/net/ip_tables_names), and asked only where that part of it is loaded already.
 """
 
@@ -12,7 +12,6 @@ from struct import Struct
 
 from netfs.collect.modules import present
 from netfs.collect.netlink import (
-    NETLINK_NETFILTER,
     InterruptedDumpError,
     MalformedError,
     Netlink,
@@ -30,6 +29,14 @@ IPSET_FLAG_LIST_SETNAME = 2
 NLA_F_NET_BYTEORDER = 0x4000
 NFGENMSG = Struct("=BBH")
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10
+IPSET_LIST = (
+    NFGENMSG.pack(NFPROTO_IPV4, 0, 0)
+    + attribute(1, bytes([IPSET_PROTOCOL]))
+    + attribute(6 | NLA_F_NET_BYTEORDER, IPSET_FLAG_LIST_SETNAME.to_bytes(4, "big"))
+)
+CT_MSG_GET_STATS = 1 << 8 | 5
+CT_STATS = {1: "nf_conntrack_count", 2: "nf_conntrack_max"}
+"""``CTA_STATS_GLOBAL_*`` (include/uapi/linux/netfilter/nfnetlink_conntrack.h)."""
 OWNERS = {NFPROTO_IPV4: "iptables", NFPROTO_IPV6: "ip6tables"}
 XTABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
 """Names of the tables that iptables-nft makes."""
@@ -49,40 +56,52 @@ COMMANDS = {
 """By the field of ``Firewall``."""
 
 
-def read_firewall(buffer: bytearray, file: Callable[[str], bytes], gaps: list[tuple[str, str]]) -> dict[str, str]:
+LEGACY = (("iptables_legacy", "ip_tables"), ("ip6tables_legacy", "ip6_tables"))
+"""(field of ``Firewall``, the part of the kernel whose tables /proc/net/PART_names lists)."""
+
+
+class Parts:
+    """Which parts of the netfilter subsystem the kernel has by now: one answer for every namespace."""
+
+    def __init__(self) -> None:
+        self.nft = present("nf_tables")
+        self.ipset = present("ip_set")
+        self.conntrack = present("nf_conntrack_netlink")
+        self.legacy = tuple(each for each in LEGACY if os.path.exists(f"/proc/thread-self/net/{each[1]}_names"))
+        self.any = self.nft or self.ipset or self.conntrack
+
+
+def read_firewall(
+    netfilter: Netlink | None, parts: Parts, file: Callable[[str], bytes], gaps: list[tuple[str, str]]
+) -> dict[str, str]:
     """The output of every tool whose rules the calling thread's namespace holds; what failed goes to ``gaps``.
 
-    ``file`` reads a file of /proc/thread-self.
+    ``file`` reads a file of /proc/thread-self/net.
     """
     wanted: list[str] = []
-    try:
-        wanted += _held(buffer)
-    except REFUSALS as refused:
-        gaps.append(("nft", str(refused)))
-    for field, module in (("iptables_legacy", "ip_tables"), ("ip6tables_legacy", "ip6_tables")):
+    if netfilter is not None and parts.nft:
         try:
-            if file(f"net/{module}_names").strip():
+            wanted += _held(netfilter)
+        except REFUSALS as refused:
+            gaps.append(("nft", str(refused)))
+    for field, module in parts.legacy:
+        try:
+            if file(f"{module}_names").strip():
                 wanted.append(field)
-        except FileNotFoundError:
-            pass
         except OSError as refused:
             gaps.append((field, refused.strerror or str(refused)))
-    if not wanted:
-        return {}
-    try:
-        if present("ip_set") and _ipsets(buffer):
-            wanted.append("ipset")
-    except REFUSALS as refused:
-        gaps.append(("ipset", str(refused)))
-    return _run(wanted, gaps)
+    if netfilter is not None and parts.ipset:
+        try:
+            if _ipsets(netfilter):
+                wanted.append("ipset")
+        except REFUSALS as refused:
+            gaps.append(("ipset", str(refused)))
+    return _run(wanted, gaps) if wanted else {}
 
 
-def _held(buffer: bytearray) -> list[str]:
+def _held(netfilter: Netlink) -> list[str]:
     """Which of nft, iptables and ip6tables own a table. Raises OSError, InterruptedDumpError, MalformedError."""
-    if not present("nf_tables"):
-        return []
-    with Netlink(NETLINK_NETFILTER, buffer) as netfilter:
-        data = netfilter.dump(NFT_MSG_GETTABLE, NFGENMSG.pack(0, 0, 0))
+    data = netfilter.dump(NFT_MSG_GETTABLE, NFGENMSG.pack(0, 0, 0))
     wanted: list[str] = []
     for _, start, end in messages(data):
         name = text(attributes(data, start + 4, end).get(NFTA_TABLE_NAME))
@@ -92,13 +111,22 @@ def _held(buffer: bytearray) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _ipsets(buffer: bytearray) -> bool:
-    """Whether the namespace has any ipset; without rules that name it, it decides nothing. Raises as ``_held``."""
-    body = attribute(1, bytes([IPSET_PROTOCOL]))
-    body += attribute(6 | NLA_F_NET_BYTEORDER, IPSET_FLAG_LIST_SETNAME.to_bytes(4, "big"))
-    with Netlink(NETLINK_NETFILTER, buffer) as netfilter:
-        data = netfilter.dump(IPSET_CMD_LIST, NFGENMSG.pack(NFPROTO_IPV4, 0, 0) + body)
+def _ipsets(netfilter: Netlink) -> bool:
+    """Whether the namespace has any ipset. Raises OSError, InterruptedDumpError, MalformedError."""
+    data = netfilter.dump(IPSET_CMD_LIST, IPSET_LIST)
     return any(2 in attributes(data, start + 4, end) for _, start, end in messages(data))
+
+
+def tracked(netfilter: Netlink) -> dict[str, int]:
+    """Connections tracked in the namespace and their limit, as sysctls. Raises OSError, MalformedError."""
+    answer = netfilter.ask(CT_MSG_GET_STATS, NFGENMSG.pack(0, 0, 0))
+    found: dict[str, int] = {}
+    for _, start, end in messages(answer):
+        attrs = attributes(answer, start + 4, end)
+        for code, name in CT_STATS.items():
+            if code in attrs:
+                found[f"net.netfilter.{name}"] = int.from_bytes(attrs[code], "big")
+    return found
 
 
 def _run(wanted: list[str], gaps: list[tuple[str, str]]) -> dict[str, str]:
@@ -112,7 +140,7 @@ def _run(wanted: list[str], gaps: list[tuple[str, str]]) -> dict[str, str]:
         program, *arguments = COMMANDS[field]
         path = shutil.which(program, path=f"{SEARCH}:{os.environ.get('PATH', '')}")
         if path is None:
-            gaps.append((field, f"rules are there, but the program {program} is not installed"))
+            gaps.append((field, f"its state is there, but the program {program} is not installed"))
             continue
         try:
             running[field] = subprocess.Popen(

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from socket import AF_INET6
+from contextlib import suppress
 from struct import Struct
 from typing import TypedDict
 
-from netfs.collect import counters, features, listeners, nsfs, sysctls
-from netfs.collect.firewall import read_firewall
+from netfs.collect import counters, features, nsfs, questions, sysctls
+from netfs.collect.firewall import Parts, read_firewall, tracked
 from netfs.collect.modules import present
 from netfs.collect.netlink import (
     NETLINK_GENERIC,
+    NETLINK_NETFILTER,
     NETLINK_ROUTE,
     NETLINK_SOCK_DIAG,
     RECEIVE,
@@ -32,8 +33,8 @@ AF_BRIDGE = 7
 NTF_PROXY = 8
 IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED = 29, 4
 BRIDGE_KIND, VXLAN_KIND = b"bridge\0", b"vxlan\0"
-VLAN_FILTERING_ON = b"\x05\0\x07\0\x01"
-"""The attribute IFLA_BR_VLAN_FILTERING with value 1, as it stands in a dump (little endian)."""
+VLAN_FILTERING_ON = attribute(7, b"\x01")[:5]
+"""The attribute IFLA_BR_VLAN_FILTERING with value 1, as it stands in a dump."""
 
 NDMSG = Struct("=BxxxIHBB")
 DUMPS = (
@@ -48,6 +49,8 @@ DUMPS = (
 FDB = NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
 EXT_MASK = Struct("=I").pack(RTEXT_FILTER_BRVLAN_COMPRESSED)
 BRIDGE_VLANS = bytes([AF_BRIDGE]) + bytes(15) + attribute(IFLA_EXT_MASK, EXT_MASK)
+FEATURES = features.request()
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 OWN_SOCKETS = 1
 """Sockets of ours in the namespace while ``sockstat`` is read: the rtnetlink one."""
 
@@ -64,15 +67,26 @@ class Raw(TypedDict):
 
 
 class Reader:
-    """Reads namespaces one after the other, each by one rtnetlink socket and one receive buffer."""
+    """Reads namespaces one after the other, each by one socket of a protocol and one receive buffer."""
 
-    def __init__(self, names: features.Names | None) -> None:
+    def __init__(self) -> None:
         self._buffer = bytearray(RECEIVE)
-        self._features = None if names is None else (names.family, features.request())
-        self._self = os.open("/proc/thread-self", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._self = os.open("/proc/thread-self", FOLDER)
+        self._net = -1
+        """/proc/thread-self/net of the namespace being read."""
         self._at = nsfs.inode(nsfs.OWN)
         """The namespace the thread is in. Its own can be read without privilege, so it is not entered again."""
         self._diag = present("tcp_diag") and present("udp_diag") and present("inet_diag")
+        self._netfilter = Parts()
+        self._ethtool = self._family()
+
+    def _family(self) -> int | None:
+        """Where it cannot be told, ``kernel_wide`` says why."""
+        try:
+            with Netlink(NETLINK_GENERIC, self._buffer) as generic:
+                return features.ask_family(generic)
+        except (OSError, InterruptedDumpError, MalformedError):
+            return None
 
     def close(self) -> None:
         """Give back what reading needs."""
@@ -90,16 +104,20 @@ class Reader:
         finally:
             os.close(fd)
         raw = Raw(id=inode, dumps={}, files={}, sysctls={}, firewall={}, gaps=[])
-        sockets = self._routing(raw)
-        self._features_of(raw)
-        raw["firewall"] = read_firewall(self._buffer, self._file, raw["gaps"])
-        node = bool(raw["firewall"]) or self._carries(raw["dumps"].get("links", b""))
-        self._counters(raw, sockets or node)
-        self._sysctls(raw, node)
+        self._net = os.open("net", FOLDER, dir_fd=self._self)
+        try:
+            self._routing(raw)
+            self._features_of(raw)
+            self._firewall(raw)
+            for name in counters.FILES:
+                self._keep(raw, name, name)
+            self._sysctls(raw)
+        finally:
+            os.close(self._net)
         return raw
 
-    def _routing(self, raw: Raw) -> bool:
-        """Everything of rtnetlink; whether the namespace has sockets."""
+    def _routing(self, raw: Raw) -> None:
+        """Everything of rtnetlink, and who listens."""
         with Netlink(NETLINK_ROUTE, self._buffer) as route:
             for what, kind, body in DUMPS:
                 self._dump(raw, what, route, kind, body)
@@ -111,11 +129,6 @@ class Reader:
             sockets = VXLAN_KIND in links or self._has_sockets()
         if sockets:
             self._listeners(raw)
-        return sockets
-
-    def _carries(self, links: bytes) -> bool:
-        """Whether the namespace may carry packets for others: it has more than loopback and one device."""
-        return sum(1 for _ in messages(links)) > 2
 
     def _dump(self, raw: Raw, what: str, netlink: Netlink, kind: int, body: bytes) -> None:
         try:
@@ -129,7 +142,7 @@ class Reader:
     def _has_sockets(self) -> bool:
         """Whether the namespace has any socket but ours and the kernel's own; where that cannot be told, yes."""
         try:
-            words = self._file("net/sockstat").split(None, 3)
+            words = self._file("sockstat").split(None, 3)
             return words[:2] != [b"sockets:", b"used"] or int(words[2]) > OWN_SOCKETS
         except (OSError, ValueError, IndexError):
             return True
@@ -137,26 +150,29 @@ class Reader:
     def _listeners(self, raw: Raw) -> None:
         if self._diag:
             with Netlink(NETLINK_SOCK_DIAG, self._buffer) as diag:
-                for what, body in listeners.QUESTIONS:
-                    self._dump(raw, what, diag, listeners.SOCK_DIAG_BY_FAMILY, body)
+                for what, body in questions.QUESTIONS:
+                    self._dump(raw, what, diag, questions.SOCK_DIAG_BY_FAMILY, body)
             return
-        for what, name in listeners.TABLES.items():
-            self._keep(raw, what, f"net/{name}")
+        for what, name in questions.TABLES.items():
+            self._keep(raw, what, name)
 
     def _features_of(self, raw: Raw) -> None:
-        if self._features is None:
+        if self._ethtool is None:
             return
-        family, body = self._features
         with Netlink(NETLINK_GENERIC, self._buffer) as generic:
-            self._dump(raw, "features", generic, family, body)
+            self._dump(raw, "features", generic, self._ethtool, FEATURES)
 
-    def _speaks_ipv6(self, addresses: bytes) -> bool:
-        return any(addresses[start] == AF_INET6 for _, start, _ in messages(addresses))
-
-    def _counters(self, raw: Raw, used: bool) -> None:
-        """Where nothing sends, receives or forwards, the short file tells what little there is."""
-        for name in counters.FILES if used else counters.FILES[:1]:
-            self._keep(raw, name, f"net/{name}")
+    def _firewall(self, raw: Raw) -> None:
+        """Rules as their tools print them, and how many connections are tracked."""
+        parts = self._netfilter
+        if not parts.any:
+            raw["firewall"] = read_firewall(None, parts, self._file, raw["gaps"])
+            return
+        with Netlink(NETLINK_NETFILTER, self._buffer) as netfilter:
+            raw["firewall"] = read_firewall(netfilter, parts, self._file, raw["gaps"])
+            if parts.conntrack:
+                with suppress(OSError, MalformedError):  # the files of /proc/sys say the same
+                    raw["sysctls"] |= tracked(netfilter)
 
     def _keep(self, raw: Raw, what: str, name: str) -> None:
         try:
@@ -167,8 +183,8 @@ class Reader:
             raw["gaps"].append((what, failure.strerror or str(failure)))
 
     def _file(self, name: str) -> bytes:
-        """A file of /proc/thread-self. Raises OSError."""
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._self)
+        """A file of /proc/thread-self/net. Raises OSError."""
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._net)
         try:
             data = os.read(fd, 1 << 16)
             while more := os.read(fd, 1 << 16):
@@ -177,20 +193,21 @@ class Reader:
         finally:
             os.close(fd)
 
-    def _sysctls(self, raw: Raw, node: bool) -> None:
+    def _sysctls(self, raw: Raw) -> None:
         links = raw["dumps"].get("links", b"")
-        asked: list[tuple[str, tuple[str, ...]]] = [("ipv4", sysctls.NODE_IPV4 if node else sysctls.IPV4)]
-        if node:
-            asked += [("ipv6", sysctls.NODE_IPV6), ("netfilter", sysctls.CONNTRACK)]
-        elif not self._speaks_ipv6(raw["dumps"].get("addresses", b"")):
-            asked.append(("ipv6", sysctls.IPV6))
+        asked = [sysctls.EVERYWHERE]
+        if raw["firewall"] or sum(1 for _ in messages(links)) > 2:
+            asked.append(sysctls.CARRIERS)
         if BRIDGE_KIND in links:
-            asked.append(("bridge", sysctls.BRIDGE))
-        for folder, names in asked:
-            try:
-                sysctls.read_below(folder, names, raw["sysctls"])
-            except OSError as failure:
-                raw["gaps"].append((f"sysctls of net.{folder}", failure.strerror or str(failure)))
+            asked.append(sysctls.BRIDGE)
+        if not raw["sysctls"]:
+            asked.append(sysctls.CONNTRACK)
+        for each in asked:
+            for folder, settings in each.items():
+                try:
+                    sysctls.read_below(folder, settings, raw["sysctls"])
+                except OSError as failure:
+                    raw["gaps"].append((f"sysctls of net.{folder}", failure.strerror or str(failure)))
 
 
 def kernel_wide(

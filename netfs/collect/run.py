@@ -3,119 +3,87 @@
 from __future__ import annotations
 
 import gc
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from os import uname
 
 from netfs.collect import nsfs
+from netfs.collect.beginning import Begun, begin
 from netfs.collect.belong import Belonging
 from netfs.collect.decode import decode, decode_wide
-from netfs.collect.discovery import Discovery, Place, discover
+from netfs.collect.discovery import Place
 from netfs.collect.netlink import RECEIVE
 from netfs.collect.nsid import Numbering
 from netfs.collect.read import kernel_wide
 from netfs.collect.target import Target, TargetError
-from netfs.collect.workers import read_all
+from netfs.collect.workers import Reading
 from netfs.model.snapshot import Gap, NetNs, NodeSnapshot
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def collect(targets: Sequence[Target]) -> tuple[NodeSnapshot, ...]:
-    """Snapshots of all targets of this kernel, in their order.
+    """As ``netfs.collect.collect``, for callers to whom it is all the same what is imported when."""
+    return finish(begin(targets))
 
-    A namespace that several targets need is read once. Raises TargetError where a target's own namespace
-    cannot be read; whatever else cannot be read is a gap of the snapshot.
+
+def finish(begun: Begun) -> tuple[NodeSnapshot, ...]:
+    """The snapshots of a collection that has begun. Raises TargetError.
+
+    Records refer to each other one way only: passes of the garbage collector cost a tenth of the time and
+    find nothing, so it rests from ``begin`` until now.
     """
-    with _without_garbage_collection():
-        return _Collection(targets).snapshots()
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Records refer to each other one way only: passes over them cost a tenth of the time and find nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
     try:
-        yield
+        return _Collection(begun).snapshots()
     finally:
-        if enabled:
+        if begun.reading is not None:
+            begun.reading.close()
+        if begun.collecting_garbage:
             gc.enable()
 
 
 class _Collection:
     """The state of one call of ``collect``."""
 
-    def __init__(self, targets: Sequence[Target]) -> None:
-        self.targets = tuple(targets)
-        self.taken_at = time.time()
-        self.paths: dict[int, str] = {}
+    def __init__(self, begun: Begun) -> None:
+        self.begun = begun
+        self.targets = begun.targets
+        self.paths = begun.paths
         self.read: dict[int, NetNs] = {}
         self.gaps: dict[int, list[tuple[str, str]]] = {}
         """(what, reason) by namespace."""
-        self.common: list[tuple[str, str, str]] = []
-        """(where, what, reason) of gaps that lie in no one namespace."""
+        self.common = begun.common
         self.numbering = Numbering()
-        self.discovery: Discovery | None = None
-        self.belonging = Belonging(self.targets, self._inodes())
+        self.belonging = Belonging(self.targets, begun.inodes)
         self.names, wide = nsfs.apart(
             lambda: kernel_wide(bytearray(RECEIVE), lambda what, why: self.common.append(("kernel", what, why)))
         )
         self.limits, self.wide = decode_wide(wide)
 
-    def _inodes(self) -> dict[str, int]:
-        """Inodes of the paths that targets name. Raises TargetError for a target's own."""
-        found: dict[str, int] = {}
-        for target in self.targets:
-            try:
-                found[target.netns] = nsfs.inode(target.netns)
-            except OSError as failure:
-                raise TargetError(target.name, target.netns, failure.strerror or str(failure)) from failure
-            for pod in target.pods:
-                try:
-                    found[pod.netns] = nsfs.inode(pod.netns)
-                except OSError as failure:
-                    self.common.append((f"{target.name}/{pod.name}", "netns", f"{pod.netns}: {failure.strerror}"))
-        self.paths.update({inode: path for path, inode in found.items()})
-        return found
-
     def snapshots(self) -> tuple[NodeSnapshot, ...]:
-        if any(target.reach != "listed" for target in self.targets):
-            self._discover()
-        if any(target.reach == "all" for target in self.targets):
-            self._read(self.paths)
-        else:
-            self._read(self.belonging.owned())
+        first = self.begun.reading
+        self._take(self.begun.read(self.belonging.owned()) if first is None else first)
         while True:
             self._link(self.read)
-            if self._unresolved() and self.discovery is None:
-                self._discover()
+            if self._unresolved() and self.begun.discovery is None:
+                self.begun.discover()
                 continue
             reached = [inode for inode in self.belonging.spread(self.read, self.numbering) if inode not in self.gaps]
             if not reached:
                 break
-            self._read(reached)
+            self._take(self.begun.read(reached))
         self._finish_links()
         return tuple(self._snapshot(target) for target in self.targets)
 
-    def _discover(self) -> None:
-        self.discovery = discover()
-        self.common += self.discovery.gaps
-        for inode, place in self.discovery.places.items():
-            self.paths.setdefault(inode, place.path)
-
-    def _read(self, inodes: Iterable[int]) -> None:
-        """Read and decode. The targets come first, and what their links lead to is asked between the shares."""
+    def _take(self, reading: Reading) -> None:
+        """Decode what the readers bring. What the targets' links lead to is asked between the shares."""
         nodes = {self.belonging.own(target) for target in self.targets}
-        ordered = sorted(inodes, key=lambda inode: inode not in nodes)
-        wanted = [(self.paths[inode], inode) for inode in ordered if inode not in self.read]
-        for raws, refused in read_all(wanted, self.names):
+        for raws, refused in reading:
             for raw in raws:
                 self.read[raw["id"]], self.gaps[raw["id"]] = decode(raw, self.names)
             for (path, inode), reason in refused:
                 self.gaps[inode] = [("netns", f"{path}: {reason}")]
-            self._link({inode: self.read[inode] for inode in nodes if inode in self.read})
+            if any(raw["id"] in nodes for raw in raws):
+                self._link({inode: self.read[inode] for inode in nodes if inode in self.read})
         for target in self.targets:
             own = self.belonging.own(target)
             if own not in self.read:
@@ -146,7 +114,7 @@ class _Collection:
                     object.__setattr__(link, "link_netns", far)
 
     def _snapshot(self, target: Target) -> NodeSnapshot:
-        places: Mapping[int, Place] = self.discovery.places if self.discovery is not None else {}
+        places: Mapping[int, Place] = self.begun.discovery.places if self.begun.discovery is not None else {}
         own = self.belonging.own(target)
         pods = self.belonging.pods(target, self.read, places)
         names = {pod.netns: pod.name for pod in pods} | {own: target.name}
@@ -177,7 +145,7 @@ class _Collection:
             pods=tuple(pod for pod in pods if pod.netns in self.read),
             gaps=tuple(gaps),
             role=target.role,
-            taken_at=self.taken_at,
+            taken_at=self.begun.taken_at,
             hostname=system.nodename,
             release=system.release,
             source=target.source,

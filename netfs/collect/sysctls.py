@@ -1,4 +1,4 @@
-"""Settings that rtnetlink does not carry: files of /proc/sys/net, opened below a directory held open.
+"""Settings that rtnetlink does not carry: files of /proc/sys/net, opened below directories held open.
 
 The path from /proc/sys/net to its children is compared with every namespace's entry of that name, so it is
 walked once per namespace and directory.
@@ -7,64 +7,81 @@ walked once per namespace and directory.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import TypeAlias
 
-IPV4 = (
-    "conf/all/accept_local",
-    "conf/all/arp_ignore",
-    "conf/all/arp_announce",
-    "conf/all/arp_filter",
-    "conf/all/route_localnet",
-    "conf/all/src_valid_mark",
-    "ip_default_ttl",
-    "ip_no_pmtu_disc",
-    "icmp_echo_ignore_all",
-)
-NODE_IPV4 = (
-    *IPV4,
-    "fib_multipath_hash_policy",
-    "fwmark_reflect",
-    "conf/default/accept_local",
-    "conf/default/arp_ignore",
-    "conf/default/arp_announce",
-    "conf/default/arp_filter",
-    "conf/default/route_localnet",
-    "conf/default/src_valid_mark",
-    "ip_forward_use_pmtu",
-)
-IPV6 = ("conf/all/disable_ipv6",)
-NODE_IPV6 = (
-    *IPV6,
-    "conf/default/disable_ipv6",
-    "conf/all/use_oif_addrs_only",
-    "fib_multipath_hash_policy",
-    "fwmark_reflect",
-    "icmp/echo_ignore_all",
-)
-BRIDGE = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables")
-CONNTRACK = ("nf_conntrack_max", "nf_conntrack_count")
+Settings: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Names of files by folder, ``""`` being the folder itself."""
+
 ROOT = "/proc/sys/net/"
+EVERYWHERE: Mapping[str, Settings] = {
+    "ipv4": {
+        "": ("ip_default_ttl", "ip_no_pmtu_disc", "icmp_echo_ignore_all"),
+        "conf/all": (
+            "accept_local",
+            "arp_ignore",
+            "arp_announce",
+            "arp_filter",
+            "route_localnet",
+            "src_valid_mark",
+            "send_redirects",
+        ),
+    },
+    "ipv6": {"conf/all": ("disable_ipv6", "use_oif_addrs_only")},
+}
+"""Read in every namespace."""
+CARRIERS: Mapping[str, Settings] = {
+    "ipv4": {
+        "": ("fib_multipath_hash_policy", "fwmark_reflect", "ip_forward_use_pmtu"),
+        "conf/default": ("accept_local", "arp_ignore", "arp_announce", "arp_filter", "route_localnet"),
+    },
+    "ipv6": {
+        "": ("fib_multipath_hash_policy", "fwmark_reflect", "icmp/echo_ignore_all"),
+        "conf/default": ("disable_ipv6",),
+    },
+}
+"""Read as well where packets are carried for others, or a firewall is."""
+BRIDGE: Mapping[str, Settings] = {
+    "bridge": {"": ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables")}
+}
+CONNTRACK: Mapping[str, Settings] = {"netfilter": {"": ("nf_conntrack_max", "nf_conntrack_count")}}
 
 
-def read_below(folder: str, names: tuple[str, ...], found: dict[str, int]) -> None:
+def read_below(folder: str, settings: Settings, found: dict[str, int]) -> None:
     """Add ``net.FOLDER.NAME`` for every file that is there. Raises PermissionError."""
     try:
-        directory = os.open(ROOT + folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        top = _folder(ROOT + folder, None)
     except FileNotFoundError:
         return
-    prefix = f"net.{folder}."
     try:
-        for name in names:
-            try:
-                fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-            except FileNotFoundError:
+        for below, names in settings.items():
+            if not below:
+                _read(top, f"net.{folder}.", names, found)
                 continue
+            directory = _folder(below, top)
             try:
-                value = os.read(fd, 64)
+                _read(directory, f"net.{folder}.{below.replace('/', '.')}.", names, found)
             finally:
-                os.close(fd)
-            try:
-                found[prefix + name.replace("/", ".")] = int(value)
-            except ValueError:
-                continue
+                os.close(directory)
     finally:
-        os.close(directory)
+        os.close(top)
+
+
+def _folder(path: str, within: int | None) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=within)
+
+
+def _read(directory: int, prefix: str, names: tuple[str, ...], found: dict[str, int]) -> None:
+    for name in names:
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+        except FileNotFoundError:
+            continue
+        try:
+            value = os.read(fd, 64)
+        finally:
+            os.close(fd)
+        try:
+            found[prefix + name.replace("/", ".")] = int(value)
+        except ValueError:
+            continue

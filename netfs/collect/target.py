@@ -1,10 +1,14 @@
-"""What to read: the nodes of one kernel, and which namespaces belong to each."""
+"""What to read: the nodes of one kernel, and which namespaces belong to each.
+
+Named tuples and not dataclasses: a collection starts its readers before it imports anything larger.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from netfs.model.snapshot import Container
+if TYPE_CHECKING:
+    from netfs.model.snapshot import Container
 
 
 class TargetError(Exception):
@@ -17,8 +21,7 @@ class TargetError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class PodTarget:
+class PodTarget(NamedTuple):
     """A pod whose namespace is known before anything is read."""
 
     name: str
@@ -30,8 +33,7 @@ class PodTarget:
     """The addresses its orchestrator gave it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A network namespace that is, or plays, a node."""
 
     name: str

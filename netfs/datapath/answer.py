@@ -1,12 +1,15 @@
 """Who answers an ARP request or a neighbour solicitation.
 
 Mirrors ``arp_process`` (net/ipv4/arp.c) and ``ndisc_recv_ns`` (net/ipv6/ndisc.c). Leaves out: duplicate
-address detection, gratuitous ARP, and arptables.
+address detection and gratuitous ARP.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netfs.cluster.netns import NetNsView
+from netfs.datapath import hooks
 from netfs.datapath.frame import Frame, Question
 from netfs.datapath.position import End, Position, Step
 from netfs.datapath.routing import RouteQuery, lookup, martian_check, reverse_check
@@ -15,11 +18,17 @@ from netfs.model.address import IFA_F_DADFAILED, IFA_F_TENTATIVE
 from netfs.model.link import Link
 from netfs.model.trace import DROPPED, UNKNOWN
 
+if TYPE_CHECKING:
+    from netfs.datapath.walk import Walk
 
-def heard(at: Position) -> Step:
+
+def heard(walk: Walk, at: Position) -> Step:
     """A question or an answer reaches a namespace."""
     question = at.frame.question
     assert question is not None
+    lost = hooks.question_hook(at, "input")
+    if lost is not None:
+        return lost
     if question.answer:
         if at.frame.dst_mac != at.link.mac:
             return End(at, DROPPED, "OTHERHOST", "the answer is for somebody else")
@@ -29,11 +38,14 @@ def heard(at: Position) -> Step:
     refusal = _refuses_nd(at, question) if ":" in question.target else _refuses_arp(at, question)
     if refusal is not None:
         return refusal
+    if question.source not in ("0.0.0.0", "::"):
+        walk.hear(at.view, at.link, question.source, question.mac)
     mac = at.link.mac or ""
     answer = Question(question.target, question.source, mac, answer=True)
     packet = at.frame.packet
     frame = Frame(packet, mac, question.mac, question=answer)
-    return Position("transmit", at.view, at.link, frame)
+    back = Position("transmit", at.view, at.link, frame)
+    return hooks.question_hook(back, "output") or back
 
 
 def _refuses_arp(at: Position, question: Question) -> End | None:
@@ -49,9 +61,12 @@ def _refuses_arp(at: Position, question: Question) -> End | None:
         if check.ok is False:
             return End(at, DROPPED, "IP_RPFILTER", f"{view.name} does not answer ARP for {target}: {check.why}")
         return _ignored(at, question) or _filtered(at, question)
-    return _not_proxied(
-        at, question, answer.nexthops[0].index if answer.kind == "unicast" and answer.nexthops else None
-    )
+    out = answer.nexthops[0].index if answer.kind == "unicast" and answer.nexthops else None
+    if out is not None:
+        check = reverse_check(view, link, source, target, out=out)
+        if check.ok is False:
+            return End(at, DROPPED, "IP_RPFILTER", f"{view.name} does not answer ARP for {target}: {check.why}")
+    return _not_proxied(at, question, out)
 
 
 def _ignored(at: Position, question: Question) -> End | None:
@@ -93,7 +108,7 @@ def _not_proxied(at: Position, question: Question, out: int | None) -> End | Non
     forwarding = link.ipv4.get("forwarding", 0)
     proxy = link.ipv4.get("proxy_arp", 0) or view.sysctl("net.ipv4.conf.all.proxy_arp", 0)
     if forwarding and out is not None and out != link.index:
-        if proxy or (link.index, question.target) in view.proxies:
+        if proxy or view.is_proxy(link.index, question.target):
             return None
     if forwarding and out == link.index and link.ipv4.get("proxy_arp_pvlan", 0):
         return None
@@ -110,7 +125,7 @@ def _refuses_nd(at: Position, question: Question) -> End | None:
                 return End(at, DROPPED, "TENTATIVE", f"{question.target} in {view.name} has not passed DAD")
             return None
     if link.ipv6.get("proxy_ndp", 0) or view.sysctl("net.ipv6.conf.all.proxy_ndp", 0):
-        if (link.index, question.target) in view.proxies and view.sysctl("net.ipv6.conf.all.forwarding", 0):
+        if view.is_proxy(link.index, question.target) and view.sysctl("net.ipv6.conf.all.forwarding", 0):
             return None
     return End(at, DROPPED, "NOT_OWNER", f"{view.name} does not hold {question.target} on {link.name}")
 

@@ -8,6 +8,7 @@ present (frames to groups are flooded), VLAN tags (a frame that would leave tagg
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
@@ -69,7 +70,9 @@ def _refused(at: Position, bridge: Link, port: BridgePort) -> End | None:
             "bridge",
             "BRIDGE_INGRESS_STP_STATE",
             f"port {link.name} of {bridge.name} is {STATES[port.state] if port.state < 5 else port.state}",
-            fix=f"ip link set {bridge.name} up" if not bridge.up else f"bridge link set dev {link.name} state 3",
+            fix=f"ip link set {quote(bridge.name)} up"
+            if not bridge.up
+            else f"bridge link set dev {quote(link.name)} state 3",
             slug="bridge-down" if not bridge.up else "bridge-port-blocked",
         )
     if port.locked and not _holds(at.view, bridge, source, link):
@@ -99,6 +102,13 @@ def _decide(walk: Walk, at: Position, bridge: Link, port: Link | None, vid: int)
     if local and port is not None:
         at.note(stage, "local", f"{frame.dst_mac} is {bridge.name}'s own: up the stack", evidence=entry)
         return _pass_up(walk, at, bridge, port)
+    if local and known is None:
+        return drop(
+            at,
+            stage,
+            "BRIDGE_NO_EGRESS",
+            f"{frame.dst_mac} is the MAC of {bridge.name} itself: it sends nothing to itself",
+        )
     if known is not None:
         refused = _refusal(view, bridge, port, known, vid)
         if refused is not None:
@@ -184,7 +194,12 @@ def _out(walk: Walk, at: Position, bridge: Link, port: Link | None, out: Link) -
         result = hooks.bridge_hook(walk, at, hook, bridge, port, out)
         if isinstance(result, End):
             return result
-    if at.frame.packet.size > out.mtu + FORWARD_SLACK:
+    frame = at.frame
+    if port is not None and frame.packet.size > out.mtu and hooks.calls_ip_tables(at.view, bridge, frame):
+        if not frame.packet.df and frame.packet.family == 4:
+            at.note("bridge", "fragment", f"bridge-nf-call-iptables: {bridge.name} sends it in fragments", link=out)
+            return at.go("transmit", link=out, frame=frame.change(size=out.mtu))
+    if frame.packet.size > out.mtu + FORWARD_SLACK:
         return drop(
             at,
             "bridge",
@@ -197,7 +212,7 @@ def _out(walk: Walk, at: Position, bridge: Link, port: Link | None, out: Link) -
 
 def _find(walk: Walk, view: NetNsView, bridge: Link, mac: str, vid: int) -> tuple[Link | None, bool, str | None]:
     """(port, is the bridge's own, the entry in words) of a MAC."""
-    entries = view.bridge_fdb.get((bridge.index, mac), ())
+    entries = view.bridge_fdb(bridge.index, mac)
     own = mac in ports_of(walk.topology, view, bridge).macs
     local = next((entry for entry in entries if _is_local(bridge, entry)), None)
     if own or local is not None:
@@ -222,13 +237,13 @@ def _may_learn(view: NetNsView, bridge: Link, own: frozenset[str], mac: str | No
     """Not over the bridge's own addresses, nor over sticky entries."""
     if mac in own:
         return False
-    entries = view.bridge_fdb.get((bridge.index, mac or ""), ())
+    entries = view.bridge_fdb(bridge.index, mac or "")
     return not any(_is_local(bridge, entry) or entry.flags & NTF_STICKY for entry in entries)
 
 
 def _holds(view: NetNsView, bridge: Link, mac: str, port: Link) -> bool:
     """Whether the table holds a MAC behind a port (``BR_PORT_LOCKED``)."""
-    entries = view.bridge_fdb.get((bridge.index, mac), ())
+    entries = view.bridge_fdb(bridge.index, mac)
     return any(entry.index == port.index and not _is_local(bridge, entry) for entry in entries)
 
 

@@ -54,7 +54,7 @@ def _sorted(topology: Topology, view: NetNsView, bridge: Link) -> Ports:
             found.open.append(link)
             continue
         found.by_mac.setdefault(host.link.mac or "", []).append(link)
-        for address in host.view.owned:
+        for address in {address.local for address in host.view.netns.addresses}:
             found.by_address.setdefault(address, []).append(link)
     return found
 
@@ -70,13 +70,13 @@ def _plain_host(topology: Topology, view: NetNsView, link: Link) -> Port | None:
 
 def _may_answer_for_others(view: NetNsView) -> bool:
     """Whether a namespace may answer for addresses it does not hold: proxies, or whole local prefixes."""
-    if view.proxies or any(
-        view.sysctl(name, 0) for name in ("net.ipv4.conf.all.proxy_arp", "net.ipv6.conf.all.proxy_ndp")
-    ):
+    netns = view.netns
+    if netns.sysctls.get("net.ipv4.conf.all.proxy_arp") or netns.sysctls.get("net.ipv6.conf.all.proxy_ndp"):
         return True
-    for link in view.netns.links:
-        if link.ipv4.get("proxy_arp", 0) or link.ipv4.get("proxy_arp_pvlan", 0) or link.ipv6.get("proxy_ndp", 0):
+    for link in netns.links:
+        if link.ipv4.get("proxy_arp") or link.ipv4.get("proxy_arp_pvlan") or link.ipv6.get("proxy_ndp"):
             return True
-    return any(
-        route.type == "local" and not route.dst.endswith(("/32", "/128", "127.0.0.0/8")) for route in view.netns.routes
-    )
+    for route in netns.routes:
+        if route.type == "local" and not route.dst.endswith(("/32", "/128", "127.0.0.0/8")):
+            return True
+    return bool(netns.neighbours) and view.has_proxies

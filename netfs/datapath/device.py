@@ -6,6 +6,7 @@ a device with an XDP program answers ``unknown``.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from netfs.cluster.topology import Port
@@ -32,7 +33,7 @@ def transmit(walk: Walk, at: Position) -> Step:
             "queue",
             "ENETDOWN",
             f"{link.name} is down: nothing can be sent by it",
-            fix=f"ip link set {link.name} up",
+            fix=f"ip link set {quote(link.name)} up",
         )
     if link.loopback:
         return at.go("receive")
@@ -103,7 +104,11 @@ def receive(walk: Walk, at: Position) -> Step:
     link = at.link
     if not link.up:
         return drop(
-            at, "queue", "DEV_READY", f"{link.name} is down: it takes nothing in", fix=f"ip link set {link.name} up"
+            at,
+            "queue",
+            "DEV_READY",
+            f"{link.name} is down: it takes nothing in",
+            fix=f"ip link set {quote(link.name)} up",
         )
     if link.xdp:
         return unknown(at, "receive", f"an XDP program on {link.name} decides; what it does cannot be known")
@@ -119,17 +124,17 @@ def receive(walk: Walk, at: Position) -> Step:
         return at.go("bridge")
     if (at.view.key, link.index) in walk.topology.macvlans and at.stage != "macvlan":
         return at.go("macvlan", port=at.port)
-    return up(at)
+    return up(walk, at)
 
 
-def up(at: Position) -> Step:
+def up(walk: Walk, at: Position) -> Step:
     """The frame is for this device's own protocols (``eth_type_trans``, ``deliver_skb``)."""
     link, frame = at.link, at.frame
     if frame.question is not None:
-        return answer.heard(at)
+        return answer.heard(walk, at)
     if link.arp_type == ARPHRD_ETHER and frame.dst_mac is not None and not frame.multicast and not link.loopback:
         macs = {link.mac, at.port.mac if at.port is not None else link.mac}
-        if frame.dst_mac not in macs:
+        if frame.dst_mac not in macs and not (link.macvlan is not None and link.macvlan.mode == "passthru"):
             return drop(
                 at,
                 "receive",

@@ -27,7 +27,7 @@ class Question:
 class Frame:
     """An Ethernet frame. Treated as a value: ``change`` makes a new one."""
 
-    __slots__ = ("_report", "dst_mac", "inner", "packet", "question", "src_mac", "vni")
+    __slots__ = ("_report", "asks", "dst_mac", "inner", "local", "packet", "question", "src_mac", "vni", "whole")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Frame:
         inner: Frame | None = None,
         vni: int | None = None,
         question: Question | None = None,
+        local: bool = False,
     ) -> None:
         self.packet = packet
         self.src_mac = src_mac
@@ -44,19 +45,36 @@ class Frame:
         self.inner = inner
         self.vni = vni
         self.question = question
+        self.asks: bool = question is not None or (inner is not None and inner.asks)
+        """It is a question, or carries one through a tunnel."""
+        self.whole = False
+        """It is a tunnel's outer packet, and is dropped rather than sent in fragments."""
+        self.local = local
+        """It was made in the namespace it is in, not forwarded."""
         self._report: Packet | None = None
 
     def change(self, **changes: Any) -> Frame:
         """A copy with some of the packet's fields changed."""
-        return Frame(replace(self.packet, **changes), self.src_mac, self.dst_mac, self.inner, self.vni, self.question)
+        return self._copy(replace(self.packet, **changes), self.src_mac, self.dst_mac)
 
     def with_packet(self, packet: Packet) -> Frame:
         """A copy around another packet."""
-        return Frame(packet, self.src_mac, self.dst_mac, self.inner, self.vni, self.question)
+        return self._copy(packet, self.src_mac, self.dst_mac)
 
     def addressed(self, src_mac: str | None, dst_mac: str | None) -> Frame:
         """A copy with its Ethernet header set."""
-        return Frame(self.packet, src_mac, dst_mac, self.inner, self.vni, self.question)
+        return self._copy(self.packet, src_mac, dst_mac)
+
+    def _copy(self, packet: Packet, src_mac: str | None, dst_mac: str | None) -> Frame:
+        copy = Frame(packet, src_mac, dst_mac, self.inner, self.vni, self.question, self.local)
+        copy.whole = self.whole
+        return copy
+
+    def forwarded(self, **changes: Any) -> Frame:
+        """A copy that another namespace than its maker's sends on."""
+        changed = self.change(**changes)
+        changed.local = False
+        return changed
 
     @property
     def multicast(self) -> bool:

@@ -6,19 +6,33 @@ The rules themselves are evaluated in ``netfs.datapath.netfilter``; here they ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
-from netfs.datapath.frame import Frame
-from netfs.datapath.netfilter import HookAnswer, HookContext, chains_on, run_bridge_hook, run_device_hook, run_hook
+from netfs.datapath.frame import Frame, Question
+from netfs.datapath.netfilter import (
+    HookAnswer,
+    HookContext,
+    chains_on,
+    run_arp_hook,
+    run_bridge_hook,
+    run_device_hook,
+    run_hook,
+)
 from netfs.datapath.position import End, Position, drop, unknown
 from netfs.datapath.routing import RouteQuery, lookup, select_source
+from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.packet import Packet
+from netfs.model.trace import DROPPED, UNKNOWN
 
 if TYPE_CHECKING:
     from netfs.datapath.walk import Walk
+
+SOLICITED_NODE = 0xFF02_0000_0000_0000_0000_0001_FF00_0000
+"""ff02::1:ff00:0/104 (RFC 4291 2.7.1)."""
 
 _GAPS = frozenset({"nft", "iptables_legacy", "ip6tables_legacy"})
 """What was not read of a firewall and leaves a packet's fate open; iptables-nft's rules are nft's as well."""
@@ -33,11 +47,7 @@ def bridged(walk: Walk, at: Position, bridge: Link, port: Link) -> Frame | End:
     """``bridge-nf-call-iptables``: a bridged IP frame meets the hooks of its family (br_netfilter_hooks.c)."""
     if at.frame.question is not None or at.view.netns.firewall is None:
         return at.frame
-    name = "ip6tables" if at.frame.packet.family == 6 else "iptables"
-    flag = bridge.bridge is not None and (
-        bridge.bridge.nf_call_ip6tables if name == "ip6tables" else bridge.bridge.nf_call_iptables
-    )
-    if not flag and not at.view.sysctl(f"net.bridge.bridge-nf-call-{name}", 0):
+    if not calls_ip_tables(at.view, bridge, at.frame):
         return at.frame
     frame = at.frame
     hooks = ["prerouting"]
@@ -52,26 +62,95 @@ def bridged(walk: Walk, at: Position, bridge: Link, port: Link) -> Frame | End:
     return frame
 
 
+def calls_ip_tables(view: NetNsView, bridge: Link, frame: Frame) -> bool:
+    """Whether bridged frames meet the tables of their IP family (``br_nf_pre_routing``)."""
+    name = "ip6tables" if frame.packet.family == 6 else "iptables"
+    if view.sysctl(f"net.bridge.bridge-nf-call-{name}", 0):
+        return True
+    if bridge.bridge is None:
+        return False
+    return bridge.bridge.nf_call_ip6tables if name == "ip6tables" else bridge.bridge.nf_call_iptables
+
+
 def bridge_hook(walk: Walk, at: Position, hook: str, bridge: Link, iif: Link | None, oif: Link | None) -> Frame | End:
-    """The rules of family bridge on a frame between ports. Questions (ARP, NDISC) are not held against them."""
-    if at.frame.question is not None or at.view.netns.firewall is None or not chains_on(at.view, "bridge", hook):
+    """The rules of family bridge on a frame between ports."""
+    if at.view.netns.firewall is None or not chains_on(at.view, "bridge", hook):
         return at.frame
     context = HookContext(
         iif=iif or bridge,
         oif=oif,
-        ct_state="established" if walk.replying else "new",
+        ct_state=_bridged_state(walk, at.frame),
         ibrname=bridge.name,
         obrname=bridge.name if oif is not None else None,
     )
-    return _judged(walk, at, hook, at.frame, run_bridge_hook(at.view, hook, at.frame.packet, context))
+    return _passed(walk, at, hook, lambda packet: run_bridge_hook(at.view, hook, packet, context))
 
 
 def device_hook(walk: Walk, at: Position, hook: str) -> Frame | End:
     """The rules of family netdev on a device: ``ingress`` or ``egress``."""
-    if at.frame.question is not None or at.view.netns.firewall is None or not chains_on(at.view, "netdev", hook):
+    if at.view.netns.firewall is None or not chains_on(at.view, "netdev", hook):
         return at.frame
     context = HookContext(iif=at.link) if hook == "ingress" else HookContext(oif=at.link)
-    return _judged(walk, at, hook, at.frame, run_device_hook(at.view, hook, at.frame.packet, context))
+    return _passed(walk, at, hook, lambda packet: run_device_hook(at.view, hook, packet, context))
+
+
+def question_hook(at: Position, hook: str) -> End | None:
+    """The rules on a question or its answer where it is made (``output``) or heard (``input``).
+
+    ARP meets family arp (``arp_xmit``, ``arp_rcv``); neighbour discovery is ICMPv6 and meets ip6, untracked
+    (``ndisc_send_skb``, ``ip6_input``, ``nf_conntrack_icmpv6_error``).
+    """
+    question = at.frame.question
+    if question is None or at.view.netns.firewall is None:
+        return None
+    discovery = ":" in question.target
+    layer = "ip6" if discovery else "arp"
+    state = "untracked" if discovery else "invalid"
+    context = HookContext(iif=at.link, ct_state=state) if hook == "input" else HookContext(oif=at.link, ct_state=state)
+    before = ("prerouting", "input") if hook == "input" else ("output", "postrouting")
+    for name in before if discovery else (hook,):
+        if chains_on(at.view, layer, name):
+            run = run_hook if discovery else run_arp_hook
+            answer = run(at.view, name, question_packet(question), context)
+            if answer.verdict != "accept":
+                return _refused(at, name, answer)
+    return None
+
+
+def question_packet(question: Question) -> Packet:
+    """A question as the rules see it: an ARP packet, or a neighbour solicitation or advertisement (RFC 4861 4.3)."""
+    source, target = question.source, question.target
+    if question.answer:
+        source, target = target, source
+    if ":" not in target:
+        return Packet(source, target, proto="arp", size=46)
+    if question.answer:
+        return Packet(source, target, size=72, ttl=255, icmp_type="nd-neighbor-advert")
+    group = ip.to_text(SOLICITED_NODE | ip.to_int(target) & 0xFFFFFF, 6)
+    return Packet(source, group, size=72, ttl=255, icmp_type="nd-neighbor-solicit")
+
+
+def _bridged_state(walk: Walk, frame: Frame) -> str:
+    """What ``ct state`` finds on a bridge: ARP is never tracked."""
+    if frame.question is not None:
+        return "untracked" if ":" in frame.question.target else "invalid"
+    return "established" if walk.replying else "new"
+
+
+def _passed(walk: Walk, at: Position, hook: str, run: Callable[[Packet], HookAnswer]) -> Frame | End:
+    """The frame after rules below IP; a question stays what it is or is lost."""
+    question = at.frame.question
+    if question is None:
+        return _judged(walk, at, hook, at.frame, run(at.frame.packet))
+    answer = run(question_packet(question))
+    return at.frame if answer.verdict == "accept" else _refused(at, hook, answer)
+
+
+def _refused(at: Position, hook: str, answer: HookAnswer) -> End:
+    asked = "neighbour discovery" if at.frame.packet.family == 6 else "ARP"
+    if answer.verdict == "unknown":
+        return End(at, UNKNOWN, "", f"{hook} of {at.view.name}: {answer.why}")
+    return End(at, DROPPED, "NETFILTER_DROP", f"{asked} is dropped at {hook} of {at.view.name}: {answer.why}")
 
 
 def _run(

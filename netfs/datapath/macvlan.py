@@ -32,9 +32,9 @@ def transmit(walk: Walk, at: Position) -> Step:
             copies = [at.go("macvlan", view=port.view, link=port.link) for port in mates if port.link.up]
             at.note("transmit", "forward", f"to its siblings on {lower.link.name} and out of it")
             world = at.go("transmit", view=lower.view, link=lower.link)
-            arrivals = [device.up(copy) for copy in copies]
+            arrivals = [device.up(walk, copy) for copy in copies]
             return Copies([*[step for step in arrivals if isinstance(step, Position)], world])
-        mate = next((port for port in mates if port.link.mac == at.frame.dst_mac), None)
+        mate = next((port for port in _on(walk, lower) if _is_mate(port, at.frame.dst_mac)), None)
         if mate is not None:
             at.note("transmit", "forward", f"to its sibling {mate.link.name} in {mate.view.name}")
             return _hand(walk, at, mate)
@@ -54,7 +54,7 @@ def ingress(walk: Walk, at: Position) -> Step:
             step = _hand(walk, at.go("macvlan"), port)
             if isinstance(step, Position):
                 copies.append(step)
-        own = device.up(at)
+        own = device.up(walk, at)
         if isinstance(own, Position):
             copies.append(own)
         if not copies:
@@ -63,7 +63,7 @@ def ingress(walk: Walk, at: Position) -> Step:
     passthru = next((p for p in ports if p.link.macvlan is not None and p.link.macvlan.mode == "passthru"), None)
     owner = passthru or next((port for port in ports if port.link.mac == frame.dst_mac), None)
     if owner is None or (owner.link.macvlan is not None and owner.link.macvlan.mode == "source"):
-        return device.up(at)
+        return device.up(walk, at)
     at.note("macvlan", "forward", f"{frame.dst_mac} is {owner.link.name} in {owner.view.name}")
     return _hand(walk, at, owner)
 
@@ -74,10 +74,15 @@ def _hand(walk: Walk, at: Position, port: Port) -> Step:
         return drop(at, "macvlan", "DEV_READY", f"{port.link.name} in {port.view.name} is down")
     if port.link.master is not None or (port.view.key, port.link.index) in walk.topology.macvlans:
         return at.go("receive", view=port.view, link=port.link)
-    step = device.up(at.go("macvlan", view=port.view, link=port.link))
+    step = device.up(walk, at.go("macvlan", view=port.view, link=port.link))
     if isinstance(step, End) and at.frame.question is None and step.at.trail is None:
         return End(at, DROPPED, step.reason, step.why)
     return step
+
+
+def _is_mate(port: Port, mac: str | None) -> bool:
+    """``macvlan_hash_lookup`` in bridge mode; the sender itself is not left out."""
+    return port.link.mac == mac and port.link.macvlan is not None and port.link.macvlan.mode == "bridge"
 
 
 def _hears(source: Port | None, port: Port) -> bool:

@@ -14,7 +14,7 @@ from netfs.datapath.device import ARPHRD_ETHER
 from netfs.datapath.frame import BROADCAST
 from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
 from netfs.model import ip
-from netfs.model.address import NUD_FAILED, NUD_INCOMPLETE, NUD_PERMANENT, NUD_VALID, Neighbour
+from netfs.model.address import NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_VALID, Neighbour
 from netfs.model.link import Link
 from netfs.model.trace import UNKNOWN
 
@@ -41,7 +41,10 @@ def resolve(walk: Walk, at: Position) -> Step:
     fixed = _without_asking(at, target)
     if fixed is not None:
         return at.go("transmit", frame=at.frame.addressed(link.mac, fixed))
-    entry = at.view.neighbours.get((link.index, target))
+    entry = at.view.neighbour(link.index, target)
+    heard = walk.heard(at.view, link, target)
+    if heard is not None and not (entry is not None and entry.state & (NUD_PERMANENT | NUD_NOARP)):
+        return _send(at, heard, f"{target} asked before, and so is known by {heard}", None)
     if entry is not None and entry.state & NUD_VALID and entry.mac is not None:
         return _send(at, entry.mac, describe(at.view, entry), describe(at.view, entry))
     return _ask(walk, at, target, entry)

@@ -6,6 +6,7 @@ Mirrors ``ip_route_output_key_hash``, ``__ip_local_out``, ``ip_output``, ``ip_fi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
@@ -20,6 +21,9 @@ from netfs.model.route import NextHop
 
 if TYPE_CHECKING:
     from netfs.datapath.walk import Walk
+
+IPV6_LEAST_MTU = 1280
+"""RFC 8200 5."""
 
 ERRORS = {
     "none": ("IP_OUTNOROUTES", "there is no route to {dst}: Network is unreachable"),
@@ -41,6 +45,8 @@ def route_local(_walk: Walk, at: Position) -> Step:
             return off
     query = query_of(packet, oif=at.oif, mark=0 if at.frame.inner is not None else packet.mark)
     answer = lookup(view, query)
+    if not answer.usable and answer.kind != "unknown" and ":" in packet.dst and query.src is None:
+        answer, query = _again_with_source(view, answer, query)
     if answer.kind == "unknown":
         return unknown(at, "output", answer.unknown or "the routing tables cannot be decided")
     if not answer.usable:
@@ -50,6 +56,15 @@ def route_local(_walk: Walk, at: Position) -> Step:
         return ways[0]
     going = [way for way in ways if isinstance(way, Position)]
     return Ways(going) if len(going) > 1 else ways[0]
+
+
+def _again_with_source(view: NetNsView, answer: RouteAnswer, query: RouteQuery) -> tuple[RouteAnswer, RouteQuery]:
+    """``ip6_dst_lookup_tail``: an error found without a source never existed, if the look-up with one is better."""
+    source, _ = select_source(view, answer, query)
+    if source is None:
+        return answer, query
+    chosen = replace(query, src=source)
+    return lookup(view, chosen), chosen
 
 
 def query_of(packet: Packet, *, iif: str | None = None, oif: str | None = None, mark: int = 0) -> RouteQuery:
@@ -83,6 +98,8 @@ def _ipv6_off(at: Position) -> End | None:
 
 
 def _no_way(at: Position, answer: RouteAnswer, dst: str) -> End:
+    if answer.kind not in ERRORS:
+        return unknown(at, "output", f"a route of type {answer.kind} decides on {dst}: not modelled")
     reason, words = ERRORS[answer.kind]
     why = words.format(dst=dst)
     evidence = (
@@ -181,11 +198,11 @@ def _too_big(at: Position, length: int, mtu: int, iif: Link | None) -> End:
 
 
 def _outer_size(at: Position, mtu: int) -> End | None:
-    """``skb_tunnel_check_pmtu``: the tunnel tells the inner route its real MTU, so the next packet is refused."""
+    """A tunnel's outer packet is sent in fragments, unless the tunnel may not (``vxlan.whole``)."""
     packet, inner = at.frame.packet, at.frame.inner
     assert inner is not None
     room = mtu - OVERHEAD[packet.family]
-    if inner.packet.df or inner.packet.family == 6 or packet.df:
+    if at.frame.whole and not (inner.packet.family == 6 and room < IPV6_LEAST_MTU and not packet.df):
         return drop(
             at,
             "size",

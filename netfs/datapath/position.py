@@ -108,7 +108,7 @@ class Position:
     ) -> None:
         """Write a hop to the trail. Questions (ARP, NDISC) leave no hops."""
         shown = self.frame if frame is None else frame
-        if shown.question is not None:
+        if shown.asks:
             return
         hop = Hop(
             1 if self.trail is None else self.trail.length + 1,

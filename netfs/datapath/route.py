@@ -7,6 +7,7 @@ in IPv4 and conf.all in IPv6.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from netfs.datapath import hooks
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from netfs.datapath.walk import Walk
 
 DELIVERED_HERE = ("local", "broadcast", "anycast")
+REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}
 
 
 def arrive(walk: Walk, at: Position) -> Step:
@@ -32,7 +34,7 @@ def arrive(walk: Walk, at: Position) -> Step:
             "route",
             "IPV6DISABLED",
             f"IPv6 is switched off on {link.name} in {view.name}",
-            fix=f"sysctl -w net.ipv6.conf.{link.name.replace('.', '/')}.disable_ipv6=0",
+            fix=f"sysctl -w {quote(f'net/ipv6/conf/{link.name}/disable_ipv6=0')}",
             slug="ipv6-disabled",
         )
     result = hooks.pass_hook(walk, at, "prerouting", link, None)
@@ -137,13 +139,12 @@ def _no_way(at: Position, answer: RouteAnswer) -> End:
     evidence = describe(answer.route, view) if answer.route is not None else "; ".join(answer.considered[-3:]) or None
     if answer.kind == "none":
         return drop(at, "route", "IP_INNOROUTES", f"{view.name} has no route to {dst}", evidence=evidence)
-    if answer.kind == "multicast":
-        return unknown(at, "route", "multicast routing is not modelled")
-    reason = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}[answer.kind]
+    if answer.kind not in REFUSALS:
+        return unknown(at, "route", f"a route of type {answer.kind} decides on {dst}: not modelled")
     return drop(
         at,
         "route",
-        reason,
+        REFUSALS[answer.kind],
         f"a {answer.kind} route of {view.name} refuses {dst}",
         evidence=evidence,
         slug="route-blackhole",
@@ -171,7 +172,7 @@ def _forward(walk: Walk, at: Position, answer: RouteAnswer, hop: NextHop) -> Ste
     too_big = size(way, link)
     if too_big is not None:
         return too_big
-    way.frame = way.frame.change(ttl=packet.ttl - 1)
+    way.frame = way.frame.forwarded(ttl=packet.ttl - 1)
     return _forward_hook(walk, way, link, out)
 
 

@@ -14,6 +14,8 @@ from netfs.errors import EndpointError, UsageError
 from netfs.model.link import Link
 from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Drop, EndpointRef, Trace
 
+BRANCHES = 8
+"""Branches of a forward way whose answers are followed."""
 _WORSE = {DROPPED: 0, UNKNOWN: 1, DELIVERED: 2}
 
 
@@ -34,12 +36,12 @@ def trace(topology: Topology, source: Endpoint, destination: Endpoint, request: 
     packet = request.packet(source.address or "", target)
     walk = Walk(topology)
     walk.whole = request.df is True
-    forward_ends = walk.run(Position("output", view, _first_link(view), Frame(packet)))
+    forward_ends = walk.run(Position("output", view, _first_link(view), Frame(packet, local=True)))
     forward_ends = [_held(end, destination.view) for end in forward_ends]
     forward = _direction(forward_ends)
     reverse = Direction(UNKNOWN, unknown="nothing arrived that could be answered")
-    arrived = next((end for end in forward_ends if end.verdict == DELIVERED), None)
-    if arrived is not None:
+    arrived = [end for end in forward_ends if end.verdict == DELIVERED]
+    if arrived:
         reverse = _back(walk, arrived, view)
     verdict = min((forward.verdict, reverse.verdict), key=_WORSE.__getitem__)
     touched = {hop.node for way in (forward, reverse) for hop in way.hops} | {view.node.name}
@@ -75,13 +77,24 @@ def _first_link(view: NetNsView) -> Link:
     return links[0] if links else Link(0, "lo")
 
 
-def _back(walk: Walk, arrived: End, source: NetNsView) -> Direction:
-    at = arrived.at
-    answer = reply_of(at.frame.packet)
+def _back(walk: Walk, arrived: list[End], source: NetNsView) -> Direction:
+    """The answers to every branch that arrived."""
     walk.replying = True
     walk.whole = False
-    ends = walk.run(Position("output", at.view, at.link, Frame(answer)))
-    return _direction([_held(end, source) for end in ends])
+    ends: list[End] = []
+    for end in arrived[:BRANCHES]:
+        at = end.at
+        ends += walk.run(Position("output", at.view, at.link, Frame(reply_of(at.frame.packet), local=True)))
+    return _direction([_held(end, source) for end in _different(ends)])
+
+
+def _different(ends: list[End]) -> list[End]:
+    """Ends of ways that differ: answers to two branches may well take one way."""
+    found: dict[tuple[tuple[int, str, str], ...], End] = {}
+    for end in ends:
+        hops = end.at.trail.hops() if end.at.trail is not None else ()
+        found.setdefault(tuple((hop.netns_id, hop.device, hop.stage) for hop in hops), end)
+    return list(found.values())
 
 
 def _held(end: End, expected: NetNsView | None) -> End:

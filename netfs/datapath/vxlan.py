@@ -45,7 +45,7 @@ def encapsulate(walk: Walk, at: Position) -> Step:
         return _no_destination(at)
     if any(entry.nh_id is not None for entry in entries):
         return unknown(at, "encapsulate", f"{at.link.name} sends by a nexthop group: not modelled")
-    copies = [_wrapped(at, vxlan, outer, entry, evidence) for entry in entries]
+    copies = [_wrapped(walk, at, vxlan, outer, entry, evidence) for entry in entries]
     going = [copy for copy in copies if isinstance(copy, Position)]
     if len(copies) == 1 or not going:
         return copies[0]
@@ -55,12 +55,12 @@ def encapsulate(walk: Walk, at: Position) -> Step:
 def _destinations(walk: Walk, at: Position) -> tuple[list[FdbEntry], str]:
     """The entries of the device's table that the frame is sent by, and the deciding one in words."""
     view, link, mac = at.view, at.link, at.frame.dst_mac or ""
-    found = list(view.vxlan_fdb.get((link.index, mac), ()))
+    found = list(view.vxlan_fdb(link.index, mac))
     learned = walk.learned_remote(view, link, mac)
     if learned is not None and not any(entry.state & (NUD_PERMANENT | NUD_NOARP) for entry in found):
         found = [FdbEntry(link.index, mac, NUD_REACHABLE, 0x02, dst=learned)]
     if not found:
-        found = list(view.vxlan_fdb.get((link.index, ZERO_MAC), ()))
+        found = list(view.vxlan_fdb(link.index, ZERO_MAC))
     if not found:
         return [], ""
     return found, "; ".join(describe(view, entry) for entry in found[:3])
@@ -79,7 +79,7 @@ def _no_destination(at: Position) -> End:
     )
 
 
-def _wrapped(at: Position, vxlan: Vxlan, outer: NetNsView, entry: FdbEntry, evidence: str) -> Step:
+def _wrapped(walk: Walk, at: Position, vxlan: Vxlan, outer: NetNsView, entry: FdbEntry, evidence: str) -> Step:
     """``vxlan_xmit_one``: the outer packet of one destination."""
     remote = entry.dst
     if remote is None or remote in _ANY:
@@ -98,24 +98,59 @@ def _wrapped(at: Position, vxlan: Vxlan, outer: NetNsView, entry: FdbEntry, evid
         df=vxlan.df == 1 or (vxlan.df == 2 and inner.packet.df),
         mark=inner.packet.mark,
     )
+    outer_frame = Frame(packet, inner=inner, vni=vni, local=True)
+    outer_frame.whole = whole(at.link, packet, inner)
     way = at.go(
         "output",
         view=outer,
         link=lower or at.link,
-        frame=Frame(packet, inner=inner, vni=vni),
+        frame=outer_frame,
         oif=lower.name if lower else None,
     )
     hop = Position("encapsulate", at.view, at.link, inner, at.trail)
     hop.note("encapsulate", "encapsulate", f"VXLAN to {remote} port {port} VNI {vni}", evidence=evidence)
+    if vxlan.localbypass and remote in outer.owned and not ip.is_multicast(remote):
+        return _bypassed(walk, hop, outer, packet, vni)
     way.trail = hop.trail
     return way
+
+
+def whole(link: Link, outer: Packet, inner: Frame) -> bool:
+    """Whether an outer packet that is too large is lost rather than sent in fragments.
+
+    ``skb_tunnel_check_pmtu`` (net/ipv4/ip_tunnel_core.c) tells the inner packet's route the tunnel's MTU. A router
+    of IPv4 does not look at it (``ip_dst_mtu_maybe_forward``), so what it forwards goes on in outer fragments; what
+    is sent locally, or is IPv6, is refused from the second packet on. A tunnel that is a bridge's port answers
+    itself and drops. Over IPv6 no fragments were ever seen to leave.
+    """
+    if outer.df or outer.family == 6:
+        return True
+    if inner.packet.family == 6:
+        return True
+    return inner.packet.df and (link.master is not None or inner.local)
+
+
+def _bypassed(walk: Walk, at: Position, outer: NetNsView, packet: Packet, vni: int) -> Step:
+    """``encap_bypass_if_local``: a destination of this very namespace is handed to its device directly."""
+    tunnels = [port for port in walk.topology.tunnels.get(outer.key, ()) if port.link.vxlan is not None]
+    for port in tunnels:
+        if _listens(port.link, packet.dport or 0, packet.family) and port.link.vxlan is not None:
+            if port.link.vxlan.vni == vni:
+                return at.go("receive", view=port.view, link=port.link)
+    return drop(
+        at,
+        "encapsulate",
+        "VXLAN_VNI_NOT_FOUND",
+        f"{packet.dst} is {outer.name} itself, and it has no VXLAN device of VNI {vni} on port {packet.dport}",
+        slug="vxlan-fdb-wrong-dst",
+    )
 
 
 def _proxied(at: Position) -> Step:
     """``arp_reduce``: a device with ``proxy`` answers from its own neighbours, and asks nobody."""
     question = at.frame.question
     assert question is not None
-    entry = at.view.neighbours.get((at.link.index, question.target))
+    entry = at.view.neighbour(at.link.index, question.target)
     if entry is not None and entry.mac is not None and entry.state & (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE):
         return End(at, "answered", why=entry.mac)
     return End(at, "dropped", "NO_TX_TARGET", f"{at.link.name} answers ARP itself and does not know {question.target}")
@@ -147,7 +182,7 @@ def _unwrap(walk: Walk, at: Position, tunnel: Port, inner: Frame) -> Step:
         return drop(here, "decapsulate", "LOCAL_MAC", f"the inner frame claims to come from {link.name} itself")
     vxlan = link.vxlan
     if vxlan is not None and vxlan.learning and inner.src_mac is not None:
-        entries = tunnel.view.vxlan_fdb.get((link.index, inner.src_mac), ())
+        entries = tunnel.view.vxlan_fdb(link.index, inner.src_mac)
         fixed = next((entry for entry in entries if entry.state & (NUD_PERMANENT | NUD_NOARP)), None)
         if fixed is not None and fixed.dst != source:
             return drop(

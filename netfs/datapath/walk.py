@@ -13,6 +13,7 @@ from netfs.cluster.topology import Topology
 from netfs.datapath import bridge, deliver, device, macvlan, neighbour, output, route, vxlan
 from netfs.datapath.conntrack import Conntrack
 from netfs.datapath.frame import BROADCAST, Frame, Question
+from netfs.datapath.hooks import question_hook
 from netfs.datapath.position import Copies, End, Position, Step, Ways
 from netfs.model.link import Link
 from netfs.model.packet import Packet
@@ -54,6 +55,7 @@ class Walk:
         self.steps = 0
         self._learned: dict[tuple[NetNsKey, int, str], int] = {}
         self._learned_remote: dict[tuple[NetNsKey, int, str], str] = {}
+        self._heard: dict[tuple[NetNsKey, int, str], str] = {}
         self._answers: dict[tuple[NetNsKey, int, str, str], list[End]] = {}
         self._flooded: dict[tuple[NetNsKey, int, int], Frame] = {}
 
@@ -75,7 +77,7 @@ class Walk:
 
     def _copies(self, step: Copies) -> list[End]:
         results = [self.run(copy) for copy in step.positions]
-        if step.positions[0].frame.question is not None:
+        if step.positions[0].frame.asks:
             return [end for ends in results for end in ends]
         return max(results, key=_progress)
 
@@ -87,8 +89,18 @@ class Walk:
             destination = BROADCAST if ":" not in target else solicited_node_mac(target)
             question = Question(target, source, mac)
             frame = Frame(Packet(source, target, size=46), mac, destination, question=question)
-            self._answers[key] = self.run(Position("transmit", view, link, frame))
+            start = Position("transmit", view, link, frame)
+            lost = question_hook(start, "output")
+            self._answers[key] = self.run(start) if lost is None else [lost]
         return self._answers[key]
+
+    def hear(self, view: NetNsView, link: Link, address: str, mac: str) -> None:
+        """Whoever is asked learns the asker (``neigh_event_ns``): not over permanent entries."""
+        self._heard[view.key, link.index, address] = mac
+
+    def heard(self, view: NetNsView, link: Link, address: str) -> str | None:
+        """The MAC of a neighbour that asked during this walk."""
+        return self._heard.get((view.key, link.index, address))
 
     def learn(self, view: NetNsView, bridge_link: Link, mac: str, port: Link) -> None:
         """A bridge learns that a MAC is behind a port (``br_fdb_update``): not over local or sticky entries."""

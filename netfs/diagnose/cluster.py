@@ -27,8 +27,7 @@ def examine(topology: Topology) -> tuple[Finding, ...]:
 def _all(known: Evidence) -> Iterator[Finding]:
     for view in known.topology.views.values():
         yield from of_view(known, view)
-    shared = [address for address, ports in known.topology.owners.items() if len(ports) > 1]
-    yield from shared_addresses(known, shared)
+    yield from shared_addresses(known, known.topology.owners.shared())
     for one, other in _pairs(known):
         yield from of_pair(known, one, other)
 

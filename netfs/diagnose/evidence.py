@@ -9,16 +9,29 @@ where the entries of one point to the other. Everything is found once and kept: 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from operator import attrgetter
 
+from netfs.cluster.index import grouped
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.topology import Port, Topology
 from netfs.diagnose.site import Attachment, PodBridge, Tunnel, site
 from netfs.model import ip
+from netfs.model.snapshot import NetNs, NodeSnapshot
 
 SAMPLE = 3
 """How many peers are asked where one answer would do: cost must not grow with the cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """The namespaces of one kernel."""
+
+    all: tuple[NetNs, ...]
+    neighbours: int
+    """How many neighbour entries they hold."""
 
 
 class Evidence:
@@ -26,6 +39,7 @@ class Evidence:
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
+        self._spaces: dict[str, Spaces] = {}
 
     def bridges(self, view: NetNsView) -> tuple[PodBridge, ...]:
         """The pod bridges of a node."""
@@ -82,6 +96,19 @@ class Evidence:
         """The kernel of every node and fabric, by its name."""
         return {snapshot.name: snapshot.kernel for snapshot in self.topology.snapshots}
 
+    def spaces(self, kernel: str) -> Spaces:
+        """The namespaces of a kernel."""
+        found = self._spaces.get(kernel)
+        if found is None:
+            spaces = {netns.id: netns for node in self._of_kernel.get(kernel, ()) for netns in node.namespaces}
+            found = Spaces(tuple(spaces.values()), sum(len(netns.neighbours) for netns in spaces.values()))
+            self._spaces[kernel] = found
+        return found
+
+    @cached_property
+    def _of_kernel(self) -> Mapping[str, list[NodeSnapshot]]:
+        return grouped(attrgetter("kernel"), self.topology.snapshots)
+
     @cached_property
     def groups(self) -> Mapping[str, tuple[Tunnel, ...]]:
         """Tunnels of the same name: most networks name theirs alike on every node."""
@@ -109,9 +136,9 @@ class Evidence:
     def knows(self, tunnel: Tunnel, other: Tunnel) -> bool:
         """Whether an entry of ``tunnel`` points to ``other``: that they are meant to talk."""
         view, index = tunnel.view, tunnel.link.index
-        if other.link.mac and (index, other.link.mac) in view.vxlan_fdb:
+        if other.link.mac and view.vxlan_fdb(index, other.link.mac):
             return True
-        if any((index, address) in view.neighbours for address in other.addresses):
+        if any(view.neighbour(index, address) is not None for address in other.addresses):
             return True
         return any(own.local in tunnel.destinations for own in other.view.netns.addresses if own.scope == 0)
 
@@ -155,9 +182,8 @@ class Evidence:
         for view in self.sample(tunnel.view):
             other = self.counterpart(tunnel, view)
             if other is not None:
-                for neighbour in view.netns.neighbours:
-                    key = (neighbour.index, neighbour.mac, neighbour.family)
-                    if key == (other.link.index, tunnel.link.mac, family) and not ip.is_link_local(neighbour.address):
+                for neighbour in view.neighbours_of_mac(other.link.index, tunnel.link.mac):
+                    if neighbour.family == family and not ip.is_link_local(neighbour.address):
                         return neighbour.address
         return None
 

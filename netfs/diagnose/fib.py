@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netfs.cluster.index import RouteIndex
 from netfs.model import ip
 from netfs.model.route import RT_TABLE_LOCAL, RT_TABLE_MAIN, Route
 
@@ -16,49 +17,58 @@ UNUSABLE = 4294967295
 
 
 class Fib:
-    """The routes of one namespace by (table, family), prefix length and network."""
+    """The routes of one namespace, without those of this host's own addresses."""
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
-        self.tables: dict[tuple[int, int], dict[int, dict[int, Route]]] = {}
-        for route in routes:
-            if route.table == RT_TABLE_LOCAL or route.metric == UNUSABLE or route.type == "multicast":
-                continue
-            network, length = ip.prefix(route.dst)
-            of_length = self.tables.setdefault((route.table, route.family), {}).setdefault(length, {})
-            known = of_length.get(network)
-            if known is None or route.metric < known.metric:
-                of_length[network] = route
+    def __init__(self, routes: RouteIndex) -> None:
+        self._routes = routes
 
     def exact(self, dst: str, table: int = RT_TABLE_MAIN) -> Route | None:
         """The route to exactly that prefix."""
         network, length = ip.prefix(dst)
-        return self.tables.get((table, ip.family_of(dst)), {}).get(length, {}).get(network)
+        return _chosen(self._routes.get(network, length), ip.family_of(dst), table)
 
     def best(self, address: str, table: int = RT_TABLE_MAIN) -> Route | None:
         """The route that an address takes in that table."""
         family = ip.family_of(address)
-        lengths = self.tables.get((table, family))
-        if not lengths:
-            return None
         value, bits = ip.to_int(address), ip.BITS[family]
-        for length in sorted(lengths, reverse=True):
+        for length in self._routes.lengths[family]:
             shift = bits - length
-            route = lengths[length].get(value >> shift << shift)
-            if route is not None:
+            found = self._routes.get(value >> shift << shift, length)
+            if found and (route := _chosen(found, family, table)) is not None:
                 return route
         return None
 
     def hosts(self) -> Iterator[Route]:
-        """The routes to single addresses."""
-        for (_, family), lengths in self.tables.items():
-            yield from lengths.get(ip.BITS[family], {}).values()
+        """The routes to single addresses, table by table."""
+        found: dict[tuple[int, int], dict[str, Route]] = {}
+        for route in self._routes.hosts():
+            if _usable(route):
+                of_table = found.setdefault((route.table, route.family), {})
+                known = of_table.get(route.dst)
+                if known is None or route.metric < known.metric:
+                    of_table[route.dst] = route
+        for of_table in found.values():
+            yield from of_table.values()
 
     def default(self, family: int) -> Route | None:
         """The default route of table main, else of any table."""
-        for (table, of), lengths in sorted(self.tables.items(), key=lambda item: item[0][0] != RT_TABLE_MAIN):
-            if of == family and table and (route := lengths.get(0, {}).get(0)) is not None:
-                return route
-        return None
+        found = self._routes.get(0, 0)
+        tables = dict.fromkeys((RT_TABLE_MAIN, *(route.table for route in found)))
+        return next((route for table in tables if table and (route := _chosen(found, family, table))), None)
+
+
+def _usable(route: Route) -> bool:
+    return route.table != RT_TABLE_LOCAL and route.metric != UNUSABLE and route.type != "multicast"
+
+
+def _chosen(routes: tuple[Route, ...], family: int, table: int) -> Route | None:
+    """Of the routes of one prefix, the one of a table with the lowest metric."""
+    best: Route | None = None
+    for route in routes:
+        if route.table == table and route.family == family and _usable(route):
+            if best is None or route.metric < best.metric:
+                best = route
+    return best
 
 
 def is_default(route: Route) -> bool:

@@ -11,6 +11,7 @@ from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.topology import Port
 from netfs.diagnose.fib import Fib, shown
 from netfs.model import ip
+from netfs.model.address import NTF_SELF
 from netfs.model.link import Link
 from netfs.model.route import Route
 from netfs.model.trace import Finding
@@ -52,7 +53,12 @@ class PodBridge:
         return next((each for each in self.subnets if ip.family_of(each) == family), None)
 
     def _majority(self, family: int) -> list[tuple[str, int]]:
-        votes = Counter(network(*own) for pod in self.pods for own in global_addresses(pod, family))
+        votes = Counter(
+            network(own.local, own.prefixlen)
+            for pod in self.pods
+            for own in pod.view.netns.addresses
+            if own.family == family and own.scope == 0 and own.index == pod.link.index
+        )
         if not votes:
             return []
         address, _, length = votes.most_common(1)[0][0].partition("/")
@@ -104,11 +110,9 @@ class Tunnel:
     def destinations(self) -> Mapping[str, str]:
         """Outer destinations it holds, with the MAC each is for."""
         found = {
-            entry.dst: mac
-            for (index, mac), entries in self.view.vxlan_fdb.items()
-            if index == self.link.index
-            for entry in entries
-            if entry.dst
+            entry.dst: entry.mac
+            for entry in self.view.fdb.get(self.link.index, ())
+            if entry.flags & NTF_SELF and entry.dst
         }
         vxlan = self.link.vxlan
         if vxlan is not None and vxlan.group and not ip.is_multicast(vxlan.group):
@@ -120,7 +124,7 @@ class Tunnel:
         """Whether a frame to an unknown MAC goes somewhere: a default entry, a group or a remote."""
         vxlan = self.link.vxlan
         assert vxlan is not None
-        return vxlan.group is not None or (self.link.index, ANY_MAC) in self.view.vxlan_fdb
+        return vxlan.group is not None or bool(self.view.vxlan_fdb(self.link.index, ANY_MAC))
 
     @cached_property
     def addresses(self) -> tuple[str, ...]:
@@ -179,7 +183,16 @@ class Site:
     @cached_property
     def fib(self) -> Fib:
         """Its routes."""
-        return Fib(self.view.netns.routes)
+        return Fib(self.view.routes)
+
+    @cached_property
+    def by_gateway(self) -> Mapping[str | None, list[Route]]:
+        """Its routes by the gateway of their first next hop."""
+        found: dict[str | None, list[Route]] = {}
+        for route in self.view.netns.routes:
+            if route.nexthops:
+                found.setdefault(route.nexthops[0].gateway, []).append(route)
+        return found
 
     @cached_property
     def tunnels(self) -> tuple[Tunnel, ...]:
@@ -213,15 +226,6 @@ def network(address: str, length: int) -> str:
     """``10.244.1.7``, 24 to ``10.244.1.0/24``."""
     family = ip.family_of(address)
     return f"{ip.to_text(ip.prefix(f'{address}/{length}')[0], family)}/{length}"
-
-
-def global_addresses(port: Port, family: int) -> list[tuple[str, int]]:
-    """Global addresses of a device with their prefix lengths."""
-    return [
-        (own.local, own.prefixlen)
-        for own in port.view.addresses.get(port.link.index, ())
-        if own.family == family and own.scope == 0
-    ]
 
 
 def overlap(one: str, other: str) -> bool:

@@ -83,9 +83,13 @@ class NetNs:
     listeners: tuple[Listener, ...] | None = ()
     """None: could not be read."""
     sysctls: Mapping[str, int] = field(default_factory=dict)
-    """By full name: ``net.ipv4.ip_forward``, ``net.ipv4.conf.all.rp_filter``, …; per device see ``Link``."""
+    """By full name: ``net.ipv4.ip_forward``, ``net.ipv4.conf.all.rp_filter``, …; per device see ``Link``.
+
+    One that is missing was not read, or the kernel has none: it is not zero."""
     counters: Mapping[str, int] = field(default_factory=dict)
-    """``Ip.InReceives``, ``IpExt.…``, ``Ip6.…``, ``softnet.dropped``, ``conntrack.count``, …"""
+    """``Ip.InReceives``, ``IpExt.…``, ``Ip6.…``, ``softnet.dropped``, ``conntrack.count``, …
+
+    Of /proc/net's own, one that is missing is zero, unless a gap names its file."""
     firewall: Firewall | None = None
     """None: no rules at all, or a gap says why."""
 

@@ -88,7 +88,7 @@ def steady(nodes):
             for n in nodes[0].namespaces]
 one = steady(collect([Target("a", "/run/netns/a", reach="all")]))
 workers.WORTH_A_FORK = 2
-os.cpu_count = lambda: 2
+os.sched_getaffinity = lambda pid: {0, 1}
 print(json.dumps([one, steady(collect([Target("a", "/run/netns/a", reach="all")]))]))""",
     )
     assert alone == both
@@ -102,7 +102,7 @@ def test_a_reader_that_dies_is_replaced() -> None:
         + """
 from netfs.collect import workers
 workers.WORTH_A_FORK = 2
-os.cpu_count = lambda: 2
+os.sched_getaffinity = lambda pid: {0, 1}
 parent, real = os.getpid(), workers.Reader.read
 def dies(self, path, inode):
     if os.getpid() != parent:
@@ -120,13 +120,13 @@ def test_what_vanishes_while_it_is_read_is_a_gap() -> None:
         START
         + """
 import subprocess
-from netfs.collect import run
-real = run.read_all
-def vanishing(wanted, names):
+from netfs.collect import beginning
+real = beginning.read_all
+def vanishing(wanted):
     if len(wanted) > 1:
         subprocess.run(["umount", "/run/netns/pod-a"], check=True)
-    return real(wanted, names)
-run.read_all = vanishing
+    return real(wanted)
+beginning.read_all = vanishing
 print(json.dumps(shown(collect([Target("a", "/run/netns/a", reach="veth")]))))""",
     )
     assert "pod-a" not in node["pods"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netfs.collect import counters, features, listeners
+from netfs.collect import counters, features, listeners, questions
 from netfs.collect.addresses import decode_addresses
 from netfs.collect.confs import decode_neighbour_tables, decode_netconf, devconf4, devconf6
 from netfs.collect.decode import decode
@@ -70,7 +70,7 @@ def real_dumps() -> dict[str, bytes]:
     with Netlink(NETLINK_GENERIC, buffer) as generic:
         found["features"] = generic.dump(names.family, features.request())
     with Netlink(4, buffer) as diag, socket.create_server(("127.0.0.1", 0)):
-        found["tcp6"] = diag.dump(listeners.SOCK_DIAG_BY_FAMILY, listeners.QUESTIONS[0][1])
+        found["tcp6"] = diag.dump(questions.SOCK_DIAG_BY_FAMILY, questions.QUESTIONS[0][1])
     return found
 
 

@@ -186,16 +186,26 @@ def test_the_packet_is_encapsulated_between_the_nodes_only() -> None:
     assert (outer.src, outer.dst, outer.vni, outer.dport) == ("192.168.52.11", "192.168.52.12", 1, 8472)
 
 
-def test_a_large_packet_is_refused_where_the_overlay_ends() -> None:
+WIDE: dict[str, Any] = {
+    "pod_a": clusters.link("eth0", mtu=1500),
+    "node1": [clusters.link(name, mtu=1500) for name in ("cni0", "veth1x1", "flannel.1")],
+}
+"""A pod and its node that ignore the 50 bytes of VXLAN."""
+
+
+def test_a_forwarded_packet_too_large_for_the_tunnel_goes_on_in_outer_fragments() -> None:
+    """A router of IPv4 does not look at the learned path MTU; the next device that is too small refuses."""
+    answer = traced(WIDE, size=1500)
+    assert any(hop.action == "fragment" and hop.packet.outer is not None for hop in answer.forward.hops)
+    assert lost(answer) == ("forward", "node2", "cni0", "PKT_TOO_BIG")
+    assert traced(WIDE, size=1400).verdict == "delivered"
+
+
+def test_a_tunnel_that_sets_df_refuses_what_does_not_fit() -> None:
     """1500 bytes and 50 of VXLAN do not fit 1500."""
-    wide = {
-        "pod_a": clusters.link("eth0", mtu=1500),
-        "node1": [clusters.link(name, mtu=1500) for name in ("cni0", "veth1x1", "flannel.1")],
-    }
-    answer = traced(wide, size=1500)
+    answer = traced(WIDE | {"node1": [*WIDE["node1"], clusters.vxlan("flannel.1", df=1)]}, size=1500)
     assert answer.forward.drop is not None
-    assert (answer.forward.drop.reason, answer.forward.drop.slug) == ("PKT_TOO_BIG", "mtu-overlay-too-big")
-    assert traced(wide, size=1400).verdict == "delivered"
+    assert (answer.forward.drop.reason, answer.forward.drop.slug) == ("PKT_TOO_BIG", "vxlan-df-too-big")
 
 
 def test_a_large_packet_without_df_is_fragmented() -> None:

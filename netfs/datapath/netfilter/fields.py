@@ -54,6 +54,9 @@ Answer: TypeAlias = "int | str | tuple[int | str | Unknown, ...] | Unknown | NoM
 
 NO_MATCH = NoMatch()
 
+ARP = "arp"
+"""``Packet.proto`` of what is no IP packet at all."""
+
 MARK_BITS = 0xFFFFFFFF
 
 
@@ -111,6 +114,8 @@ def _or_unknown(value: int | None, what: str) -> int | Unknown:
 
 def _payload(payload: Payload, packet: Packet) -> Answer:
     name = f"{payload.protocol} {payload.field}"
+    if packet.proto == ARP:
+        return _arp(payload, packet, name)
     number = protocol_number(packet)
     match payload.protocol:
         case "ip" | "ip6":
@@ -136,6 +141,15 @@ def _payload(payload: Payload, packet: Packet) -> Answer:
     if payload.protocol == "udp" and payload.field == "length":
         return packet.size - (40 if packet.family == 6 else 20)
     return Unknown(f"{name} is not simulated")
+
+
+def _arp(payload: Payload, packet: Packet, name: str) -> Answer:
+    """A field of an ARP packet: it has no header above Ethernet's but its own."""
+    if payload.protocol == "ether" and payload.field == "type":
+        return SYMBOLS["ether_type"]["arp"]
+    if payload.protocol in ("arp", "ether"):
+        return Unknown(f"{name} of an ARP packet is not simulated")
+    return NO_MATCH
 
 
 def _network(field: str, packet: Packet, number: int | None, name: str) -> Answer:
@@ -208,12 +222,8 @@ def _meta(meta: Meta, sight: Sight) -> Answer:
             return context.oif.group if context.oif is not None else NO_MATCH
         case "mark":
             return packet.mark
-        case "l4proto":
-            return _or_unknown(protocol_number(packet), "protocol")
-        case "nfproto":
-            return 10 if packet.family == 6 else 2
-        case "protocol":
-            return SYMBOLS["ether_type"]["ip6" if packet.family == 6 else "ip"]
+        case "l4proto" | "nfproto" | "protocol":
+            return _protocol(meta.key, packet)
         case "length":
             return packet.size
         case "pkttype":
@@ -225,6 +235,17 @@ def _meta(meta: Meta, sight: Sight) -> Answer:
             name = context.ibrname if meta.key == "ibrname" else context.obrname
             return NO_MATCH if name is None else name
     return Unknown(f"meta {meta.key} is not known to a simulation")
+
+
+def _protocol(key: str, packet: Packet) -> Answer:
+    """What a packet is, on the layer that the key names."""
+    if packet.proto == ARP:
+        return {"l4proto": NO_MATCH, "protocol": SYMBOLS["ether_type"]["arp"]}.get(key, Unknown(f"{key} of ARP"))
+    if key == "l4proto":
+        return _or_unknown(protocol_number(packet), "protocol")
+    if key == "nfproto":
+        return 10 if packet.family == 6 else 2
+    return SYMBOLS["ether_type"]["ip6" if packet.family == 6 else "ip"]
 
 
 def _ct(ct: Ct, sight: Sight) -> Answer:

@@ -1,17 +1,21 @@
-"""One hook of one namespace: which chains a packet meets there, and what they make of it."""
+"""One hook of one namespace: which chains a packet meets there, and what they make of it.
+
+What reads and walks rules is imported when there are some: most namespaces have no firewall, and a trace's
+start-up should not wait for it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.netfilter.answer import ACCEPT, UNKNOWN, HookAnswer, HookContext, RuleRef
-from netfs.datapath.netfilter.parse import ruleset
-from netfs.datapath.netfilter.records import Chain
-from netfs.datapath.netfilter.translate import Translation
-from netfs.datapath.netfilter.walk import Walker
-from netfs.datapath.netfilter.ways import Outcome
 from netfs.model.packet import Packet
+
+if TYPE_CHECKING:
+    from netfs.datapath.netfilter.records import Chain, Ruleset
+    from netfs.datapath.netfilter.ways import Outcome
 
 
 def run_hook(view: NetNsView, hook: str, packet: Packet, context: HookContext) -> HookAnswer:
@@ -27,19 +31,32 @@ def run_bridge_hook(view: NetNsView, hook: str, packet: Packet, context: HookCon
     return _run(view, "bridge", hook, packet, context)
 
 
+def run_arp_hook(view: NetNsView, hook: str, packet: Packet, context: HookContext) -> HookAnswer:
+    """Send an ARP packet (``proto`` is ``arp``) through ``input`` or ``output`` of family arp."""
+    return _run(view, "arp", hook, packet, context)
+
+
 def run_device_hook(view: NetNsView, hook: str, packet: Packet, context: HookContext) -> HookAnswer:
     """Send a packet through ``ingress`` (of ``iif``) or ``egress`` (of ``oif``): families netdev and inet."""
     return _run(view, "netdev", hook, packet, context)
 
 
 def chains_on(view: NetNsView, layer: str, hook: str) -> tuple[Chain, ...]:
-    """The base chains of a hook in the order they are called; layer: ``ip``, ``ip6``, ``bridge``, ``netdev``."""
-    rules = ruleset(view)
+    """The base chains of a hook in the order of their call; layer: ``ip``, ``ip6``, ``arp``, ``bridge``, ``netdev``."""
+    rules = _ruleset(view)
     return rules.hooks.get((layer, hook), ()) if rules is not None else ()
 
 
+def _ruleset(view: NetNsView) -> Ruleset | None:
+    if view.netns.firewall is None and not view.gaps:
+        return None
+    from netfs.datapath.netfilter.parse import ruleset
+
+    return ruleset(view)
+
+
 def _run(view: NetNsView, layer: str, hook: str, packet: Packet, context: HookContext) -> HookAnswer:
-    rules = ruleset(view)
+    rules = _ruleset(view)
     untracked = context.ct_state == "untracked"
     if rules is None:
         return HookAnswer(ACCEPT, packet, "no rules", ct_mark=context.ct_mark, untracked=untracked)
@@ -48,6 +65,9 @@ def _run(view: NetNsView, layer: str, hook: str, packet: Packet, context: HookCo
     chains = rules.hooks.get((layer, hook), ())
     if not chains:
         return HookAnswer(ACCEPT, packet, "no chain on this hook", ct_mark=context.ct_mark, untracked=untracked)
+    from netfs.datapath.netfilter.translate import Translation
+    from netfs.datapath.netfilter.walk import Walker
+
     walker = Walker(rules, chains, hook, context, Translation(view, hook, context))
     return _joined(walker.outcomes(packet), packet)
 

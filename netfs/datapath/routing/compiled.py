@@ -1,7 +1,7 @@
 """Routing tables and rules of one namespace, compiled for look-ups.
 
-A table holds one dict per prefix length that occurs, longest first: a look-up costs as many dict
-probes as the table has different prefix lengths. The kernel's tries (net/ipv4/fib_trie.c,
+A look-up probes the namespace's index of prefixes (``NetNsView.routes``) once per prefix length that
+occurs, longest first. The kernel's tries (net/ipv4/fib_trie.c,
 net/ipv6/ip6_fib.c) give the same order of candidates.
 
 While a namespace has no rules of its own, the kernel keeps its IPv4 tables ``local`` and ``main`` in
@@ -12,9 +12,12 @@ lost them keeps its tables apart; that cannot be read, and is taken for the comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
+from operator import attrgetter
 
+from netfs.cluster.index import RouteIndex
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.routing.text import describe_rule
 from netfs.model import ip
@@ -71,34 +74,39 @@ class CompiledRule:
 
 
 class Table:
-    """One table of one family (or two merged ones)."""
+    """One table of one family (or two merged ones); leaves are put in order when a look-up comes by."""
 
-    __slots__ = ("by_length", "family")
+    __slots__ = ("_known", "_routes", "family", "lengths", "numbers")
 
-    def __init__(self, family: int, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: RouteIndex, family: int, numbers: tuple[int, ...]) -> None:
         self.family = family
-        bits = ip.BITS[family]
-        found: dict[int, dict[int, list[Route]]] = {}
-        for route in routes:
-            network, length = ip.prefix(route.dst)
-            found.setdefault(length, {}).setdefault(network >> (bits - length), []).append(route)
-        key = _order4 if family == 4 else _order6
-        self.by_length: tuple[tuple[int, dict[int, tuple[Route, ...]]], ...] = tuple(
-            (bits - length, {network: _sorted(leaf, key) for network, leaf in found[length].items()})
-            for length in sorted(found, reverse=True)
-        )
-        """(shift, routes by network), longest prefix first; routes of one prefix in the kernel's order."""
+        self.numbers = numbers
+        """The tables it is made of."""
+        self.lengths = tuple((ip.BITS[family] - length, length) for length in routes.lengths[family])
+        """(shift, length) of every prefix length that may occur, longest first."""
+        self._routes = routes
+        self._known: dict[tuple[int, int], tuple[Route, ...]] = {}
 
-    def leaves(self, address: int) -> Iterator[tuple[Route, ...]]:
-        """The routes of every prefix that holds the address, longest prefix first."""
-        for shift, networks in self.by_length:
-            leaf = networks.get(address >> shift)
-            if leaf is not None:
-                yield leaf
+    def leaf(self, network: int, length: int) -> tuple[Route, ...]:
+        """The routes of one prefix, in the kernel's order."""
+        found = self._routes.get(network, length)
+        if not found:
+            return ()
+        known = self._known.get((network, length))
+        if known is None:
+            mine = [route for route in found if route.family == self.family and route.table in self.numbers]
+            if len(mine) > 1:
+                mine.sort(key=_order4 if self.family == 4 else _order6)
+            known = self._known[network, length] = tuple(mine)
+        return known
 
-
-def _sorted(leaf: list[Route], key: object) -> tuple[Route, ...]:
-    return tuple(leaf) if len(leaf) == 1 else tuple(sorted(leaf, key=key))  # type: ignore[call-overload]
+    def leaves(self, address: int) -> Iterator[tuple[int, tuple[Route, ...]]]:
+        """(network, routes) of every prefix that holds the address, longest prefix first."""
+        for shift, length in self.lengths:
+            network = address >> shift << shift
+            leaf = self.leaf(network, length)
+            if leaf:
+                yield network, leaf
 
 
 def _order4(route: Route) -> tuple[int, int, int]:
@@ -120,39 +128,42 @@ class Routing:
         self.loopback = next((link.index for link in view.netns.links if link.loopback), 1)
         self.vrf = any(link.kind == "vrf" for link in view.netns.links)
         self.metadata = any(link.vxlan is not None and link.vxlan.collect_metadata for link in view.netns.links)
-        self.rules = {family: _compile_rules(view, family) for family in (4, 6)}
-        self.custom4 = tuple(c.rule for c in self.rules[4]) != DEFAULT_RULES[4]
+        self._rules: dict[int, tuple[CompiledRule, ...]] = {}
+        self.custom4 = self.rules(4) is not _default_rules(4)
         """IPv4 has rules of its own: tables are looked up one by one, as the rules say."""
-        self.tables = {(family, table): t for (family, table), t in self._compile_tables()}
-        self.custom_local = any(r.family == 4 and r.type == "local" and r.protocol != 2 for r in view.netns.routes)
-        """``fib_has_custom_local_routes``: somebody but the kernel added a route of type local."""
-        self.own_gateways = self._own_gateways()
-        """(device, gateway) of IPv4 next hops whose gateway is this host on that very device."""
+        self._tables: dict[tuple[int, int], Table] = {}
 
-    def _own_gateways(self) -> frozenset[tuple[int, str]]:
-        """Such a gateway is no next hop: the packet goes to its destination on the link.
+    def rules(self, family: int) -> tuple[CompiledRule, ...]:
+        """The rules of a family, by priority."""
+        known = self._rules.get(family)
+        if known is None:
+            known = self._rules[family] = _compile_rules(self.view, family)
+        return known
+
+    @cached_property
+    def custom_local(self) -> bool:
+        """``fib_has_custom_local_routes``: somebody but the kernel added a route of type local."""
+        return any(r.type == "local" and r.protocol != 2 and r.family == 4 for r in self.view.netns.routes)
+
+    def table(self, family: int, number: int) -> Table:
+        """A table by its number; without rules of its own, IPv4's ``main`` holds ``local`` too."""
+        known = self._tables.get((family, number))
+        if known is None:
+            merged = family == 4 and not self.custom4 and number == RT_TABLE_MAIN
+            numbers = (RT_TABLE_LOCAL, RT_TABLE_MAIN) if merged else (number,)
+            known = self._tables[family, number] = Table(self.view.routes, family, numbers)
+        return known
+
+    def own_gateway(self, hop: NextHop) -> bool:
+        """Whether the gateway of an IPv4 next hop is this host on that very device: such a gateway is no next hop, the
+        packet goes to its destination on the link.
 
         ``fib_check_nh_v4_gw`` gave it scope host when the route was added, and ``rt_set_nexthop`` uses gateways of
         scope link alone. ``onlink`` skips the check. The scope cannot be read; it is judged by today's addresses.
         """
-        held = {(address.index, address.local) for address in self.view.netns.addresses}
-        asked = {
-            (hop.index or 0, hop.gateway or "")
-            for route in self.view.netns.routes
-            for hop in route.nexthops
-            if hop.gateway is not None and not hop.flags & RTNH_F_ONLINK
-        }
-        return frozenset(held & asked)
-
-    def _compile_tables(self) -> Iterator[tuple[tuple[int, int], Table]]:
-        grouped: dict[tuple[int, int], list[Route]] = {}
-        for route in self.view.netns.routes:
-            grouped.setdefault((route.family, route.table), []).append(route)
-        if not self.custom4:
-            both = grouped.pop((4, RT_TABLE_LOCAL), []) + grouped.pop((4, RT_TABLE_MAIN), [])
-            yield (4, RT_TABLE_MAIN), Table(4, both)
-        for key, routes in grouped.items():
-            yield key, Table(key[0], routes)
+        if hop.gateway not in self.view.owned or hop.flags & RTNH_F_ONLINK:
+            return False
+        return any(own.local == hop.gateway for own in self.view.addresses.get(hop.index or 0, ()))
 
     def index(self, name: str | None) -> int:
         """Index of a device; 0 for None, -1 where there is none of that name."""
@@ -188,14 +199,21 @@ def routing(view: NetNsView) -> Routing:
 
 def _compile_rules(view: NetNsView, family: int) -> tuple[CompiledRule, ...]:
     given = [rule for rule in view.netns.rules if rule.family == family]
-    rules = sorted(given, key=lambda rule: rule.priority) if given else list(DEFAULT_RULES[family])
+    rules = tuple(sorted(given, key=attrgetter("priority")))
+    if not rules or rules == DEFAULT_RULES[family]:
+        return _default_rules(family)
     first: dict[int, int] = {}
     for position, rule in enumerate(rules):
         first.setdefault(rule.priority, position)
     return tuple(_compile_rule(view, rule, first) for rule in rules)
 
 
-def _compile_rule(view: NetNsView, rule: Rule, first: dict[int, int]) -> CompiledRule:
+@cache
+def _default_rules(family: int) -> tuple[CompiledRule, ...]:
+    return tuple(_compile_rule(None, rule, {}) for rule in DEFAULT_RULES[family])
+
+
+def _compile_rule(view: NetNsView | None, rule: Rule, first: dict[int, int]) -> CompiledRule:
     mask = 0 if rule.fwmark is None else rule.fwmask
     selectors = (rule.src, rule.dst, rule.iif, rule.oif, rule.proto, rule.sport, rule.dport, rule.uid_range)
     plain = not (any(s is not None for s in selectors) or mask or rule.tos or rule.l3mdev or rule.tun_id)
@@ -223,8 +241,8 @@ def _prefix(text: str | None) -> tuple[int, int] | None:
     return (shift, network >> shift) if length else None
 
 
-def _device(view: NetNsView, name: str | None, detached: int) -> int:
+def _device(view: NetNsView | None, name: str | None, detached: int) -> int:
     if name is None:
         return 0
-    link = None if detached else view.links_by_name.get(name)
+    link = None if detached or view is None else view.links_by_name.get(name)
     return NO_DEVICE if link is None else link.index

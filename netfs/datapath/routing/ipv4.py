@@ -100,9 +100,7 @@ def _device_of(routing: Routing, address: int) -> int:
     owned = routing.view.owned.get(ip.to_text(address, 4))
     if owned is not None:
         return owned.index
-    table = routing.tables.get((4, RT_TABLE_LOCAL if routing.custom4 else RT_TABLE_MAIN))
-    if table is None:
-        return 0
+    table = routing.table(4, RT_TABLE_LOCAL if routing.custom4 else RT_TABLE_MAIN)
     found = search(routing, table, Flow(4, address, None, routing.loopback, 0, 0, 0, 0, 0, 0, 0))
     if found is None or found.route.type != "local" or not found.nexthops:
         return 0
@@ -168,11 +166,10 @@ def fib_lookup(routing: Routing, flow: Flow, *, ignore_linkstate: bool = False) 
 
 def _without_rules(routing: Routing, flow: Flow, ignore_linkstate: bool) -> RouteAnswer:
     """``fib_lookup`` of a namespace without rules of its own: the merged table, then ``default``."""
-    rules = {compiled.rule.table: compiled for compiled in routing.rules[4]}
+    rules = {compiled.rule.table: compiled for compiled in routing.rules(4)}
     considered: list[str] = []
     for number in (RT_TABLE_MAIN, RT_TABLE_DEFAULT):
-        table = routing.tables.get((4, number))
-        found = None if table is None else search(routing, table, flow, ignore_linkstate=ignore_linkstate)
+        found = search(routing, routing.table(4, number), flow, ignore_linkstate=ignore_linkstate)
         compiled = rules[number if found is None else found.route.table]
         considered.append(f"rule {compiled.text}")
         if found is not None and found.route.type != "throw":
@@ -191,9 +188,8 @@ def search(routing: Routing, table: Table, flow: Flow, *, ignore_linkstate: bool
     """
     dst, tos = flow.dst, flow.tos & 0x1C
     missed = -1
-    for shift, networks in table.by_length:
-        leaf = networks.get(dst >> shift)
-        if leaf is None or dst >> shift << shift == missed:
+    for network, leaf in table.leaves(dst):
+        if network == missed:
             continue
         for route in leaf:
             if route.tos and route.tos != tos:
@@ -206,7 +202,7 @@ def search(routing: Routing, table: Table, flow: Flow, *, ignore_linkstate: bool
             if route.nh_id is not None:
                 if not route.nexthops:
                     return Match(route, ())
-                missed = dst >> shift << shift
+                missed = network
                 break
     return None
 
@@ -220,9 +216,9 @@ def _usable(routing: Routing, route: Route, oif: int, ignore_linkstate: bool) ->
     )
     if oif:
         hops = hops[:1]
-    if not routing.own_gateways:
-        return hops
-    return tuple(NextHop(hop.index) if (hop.index, hop.gateway) in routing.own_gateways else hop for hop in hops)
+    if any(hop.gateway is not None and routing.own_gateway(hop) for hop in hops):
+        return tuple(NextHop(hop.index) if routing.own_gateway(hop) else hop for hop in hops)
+    return hops
 
 
 def _select_default(routing: Routing, answer: RouteAnswer, first: Route, tos: int) -> RouteAnswer:
@@ -238,7 +234,7 @@ def _select_default(routing: Routing, answer: RouteAnswer, first: Route, tos: in
     alive: list[NextHop] = []
     failed = [first.nexthops[0]]
     for hop in (route.nexthops[0] for route in equal):
-        entry = routing.view.neighbours.get((hop.index or 0, hop.gateway or ""))
+        entry = routing.view.neighbour(hop.index or 0, hop.gateway or "")
         if entry is None or entry.state == NUD_REACHABLE:
             alive.append(hop)
             break
@@ -254,10 +250,9 @@ def _select_default(routing: Routing, answer: RouteAnswer, first: Route, tos: in
 def _equal_defaults(routing: Routing, first: Route, tos: int) -> list[Route]:
     """The default routes that the kernel weighs against each other; a carrierless one is among them."""
     number = RT_TABLE_MAIN if not routing.custom4 and first.table == RT_TABLE_LOCAL else first.table
-    _, networks = routing.tables[4, number].by_length[-1]
     found: list[Route] = []
     last_metric, last_tos = first.metric, 0
-    for route in networks[0]:
+    for route in routing.table(4, number).leaf(0, 0):
         if route.table != first.table or (route.tos and route.tos != tos):
             continue
         if route.metric > last_metric and route.tos == last_tos:

@@ -63,7 +63,7 @@ def _search(routing: Routing, wish: _Wish, table: Table, flow: Flow) -> Match | 
 def _pass(routing: Routing, wish: _Wish, table: Table, flow: Flow) -> Match | None:
     """``fib6_node_lookup``, then ``fib6_backtrack`` from prefix to shorter prefix until a route can be used."""
     backtracking = False
-    for leaf in table.leaves(flow.dst):
+    for _, leaf in table.leaves(flow.dst):
         for group in _subtrees(leaf, flow.src or 0, backtracking):
             found = _leaf(routing, wish, group)
             if found is not None:
@@ -139,7 +139,7 @@ def _score(routing: Routing, wish: _Wish, route: Route, hop: NextHop | None) -> 
         return -1
     score |= PREFERENCE_SCORE.get(route.pref, 2 << 2)
     if wish.reachable and hop is not None and hop.gateway is not None:
-        entry = routing.view.neighbours.get((index, hop.gateway))
+        entry = routing.view.neighbour(index, hop.gateway)
         if entry is not None and entry.state & NUD_FAILED:
             return -1
     return score

@@ -22,7 +22,7 @@ MATCHES, DIFFERS, UNDECIDED = True, False, None
 
 def walk(routing: Routing, flow: Flow, search: Search) -> RouteAnswer:
     """The answer of the first rule that has one; ``none`` where no rule has."""
-    rules = routing.rules[flow.family]
+    rules = routing.rules(flow.family)
     considered: list[str] = []
     position = 0
     while position < len(rules):
@@ -66,10 +66,7 @@ def _act(
         return RouteAnswer(kind, rule=rule, considered=tuple(considered), error=RULE_ERRORS[kind])
     if rule.l3mdev:
         return RouteAnswer("unknown")
-    table = routing.tables.get((flow.family, rule.table or RT_TABLE_MAIN))
-    if table is None:
-        return None
-    found = search(table, flow)
+    found = search(routing.table(flow.family, rule.table or RT_TABLE_MAIN), flow)
     if found is None:
         return None
     if found.route.type == "throw":

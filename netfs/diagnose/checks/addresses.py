@@ -49,9 +49,8 @@ def _pod_without_address(attached: Attachment, bridge: PodBridge, family: int, s
 def remembered_address(attached: Attachment, bridge: PodBridge, family: int) -> tuple[str | None, str]:
     """The address a pod without one had, and who remembers it; else a free one."""
     mac = attached.link.mac or ""
-    for neighbour in bridge.view.netns.neighbours:
-        mine = (neighbour.index, neighbour.mac, neighbour.family) == (bridge.link.index, mac, family)
-        if mine and bridge.holds(neighbour.address):
+    for neighbour in bridge.view.neighbours.get(bridge.link.index, ()):
+        if (neighbour.mac, neighbour.family) == (mac, family) and bridge.holds(neighbour.address):
             return neighbour.address, f"{bridge.view.name} remembers {neighbour.address} for {mac}"
     if family == 4 and mac.startswith(CNI_MAC):
         address = ".".join(str(int(byte, 16)) for byte in mac.split(":")[2:])
@@ -127,11 +126,16 @@ def wrong_bridge_prefix(evidence: Evidence, bridge: PodBridge, family: int) -> i
     if not own:
         return None
     address, length = own[0]
-    pods = [a for pod in bridge.pods for a in pod.view.addresses.get(pod.link.index, ()) if a.family == family]
-    votes = [a.prefixlen for a in pods if a.scope == 0 and ip.contains(network(address, length), a.local)]
+    subnet = network(address, length)
+    votes = [
+        own.prefixlen
+        for pod in bridge.pods
+        for own in pod.view.netns.addresses
+        if own.family == family and own.scope == 0 and own.index == pod.link.index and ip.contains(subnet, own.local)
+    ]
     for other in evidence.sample(bridge.view):
         for tunnel in site(bridge.view).tunnels:
-            votes += _routed_lengths(other, tunnel.addresses, network(address, length))
+            votes += _routed_lengths(other, tunnel.addresses, subnet)
     wrong = [vote for vote in votes if vote != length]
     return max(set(wrong), key=wrong.count) if len(wrong) > 1 and len(wrong) == len(votes) else None
 
@@ -139,8 +143,9 @@ def wrong_bridge_prefix(evidence: Evidence, bridge: PodBridge, family: int) -> i
 def _routed_lengths(view: NetNsView, gateways: tuple[str, ...], subnet: str) -> list[int]:
     return [
         int(route.dst.partition("/")[2])
-        for route in view.netns.routes
-        if route.nexthops and route.nexthops[0].gateway in gateways and overlap(route.dst, subnet)
+        for gateway in gateways
+        for route in site(view).by_gateway.get(gateway, ())
+        if overlap(route.dst, subnet)
     ]
 
 

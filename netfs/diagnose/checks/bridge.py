@@ -123,10 +123,9 @@ def gateway(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
         if not bridge.pods or not bridge.closed:
             continue
         for family in (4, 6):
-            if bridge.addresses(family):
-                continue
-            wanted, subnet = _wanted_gateway(bridge, family), bridge.subnet(family)
+            subnet = None if bridge.addresses(family) else bridge.subnet(family)
             disabled = family == 6 and bridge.link.ipv6.get("disable_ipv6", 0)
+            wanted = _wanted_gateway(bridge, family) if subnet is not None else None
             if wanted is None or subnet is None or disabled or _held(bridge, wanted) or wanted in view.owned:
                 continue
             nodad = " nodad" if family == 6 else ""
@@ -183,10 +182,9 @@ def stale_entries(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
             if pod.link.mac and pod.link.link_index is not None:
                 known = pod.link.mac in homes
                 homes[pod.link.mac] = None if known else (pod, pod.link.link_index)
-        for (index, mac), entries in view.bridge_fdb.items():
-            home = homes.get(mac)
-            if index == bridge.link.index and home is not None:
-                for entry in entries:
+        for mac, home in homes.items():
+            if home is not None:
+                for entry in view.bridge_fdb(bridge.link.index, mac):
                     yield from _stale_entry(bridge, entry, home)
 
 

@@ -28,7 +28,7 @@ def of_peer(evidence: Evidence, tunnel: Tunnel, peer: Tunnel) -> Iterator[Findin
         if (vtep := evidence.vtep(peer, ip.family_of(subnet))) is not None
     }
     for vtep, subnet in vteps.items():
-        entry = tunnel.view.neighbours.get((tunnel.link.index, vtep))
+        entry = tunnel.view.neighbour(tunnel.link.index, vtep)
         if entry is None or not entry.state & NUD_VALID:
             if not tunnel.floods:
                 state = "has no neighbour entry" if entry is None else "could not resolve the neighbour"
@@ -54,14 +54,13 @@ def of_node(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`neighbour-stale-pod-mac` and `neighbour-failed` on pod bridges, `neighbour-wrong-mac` on the underlay."""
     by_index: dict[int, PodBridge] = {bridge.link.index: bridge for bridge in evidence.bridges(view)}
     tunnels = {tunnel.link.index for tunnel in site(view).tunnels}
-    for entry in view.netns.neighbours:
-        if entry.index in tunnels:
-            continue
-        bridge, link = by_index.get(entry.index), view.links.get(entry.index)
-        if bridge is not None:
-            yield from _of_bridge(bridge, entry)
-        elif link is not None and entry.mac and entry.state & NUD_VALID:
-            yield from _of_wire(evidence, view, link, entry)
+    for index, entries in view.neighbours.items():
+        bridge, link = by_index.get(index), view.links.get(index)
+        for entry in entries if index not in tunnels else ():
+            if bridge is not None:
+                yield from _of_bridge(bridge, entry)
+            elif link is not None and entry.mac and entry.state & NUD_VALID:
+                yield from _of_wire(evidence, view, link, entry)
 
 
 def _of_bridge(bridge: PodBridge, entry: Neighbour) -> Iterator[Finding]:
@@ -146,17 +145,12 @@ def table(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
         limit = view.sysctl(f"net.ipv{family}.neigh.default.gc_thresh3")
         if not limit:
             continue
-        spaces = {
-            netns.id: netns
-            for snapshot in evidence.topology.snapshots
-            if snapshot.kernel == view.node.kernel
-            for netns in snapshot.namespaces
-        }
-        if sum(len(netns.neighbours) for netns in spaces.values()) * 10 < limit * 9:
+        spaces = evidence.spaces(view.node.kernel)
+        if spaces.neighbours * 10 < limit * 9:
             continue
         count = sum(
             1
-            for netns in spaces.values()
+            for netns in spaces.all
             for entry in netns.neighbours
             if entry.family == family
             and not entry.state & (NUD_PERMANENT | NUD_NOARP)

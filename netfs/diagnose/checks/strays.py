@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
+from operator import attrgetter
 from shlex import quote
 
 from netfs.cluster.netns import NetNsView
@@ -12,7 +14,7 @@ from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.fib import is_default
 from netfs.diagnose.site import Attachment, PodBridge, overlap, site
 from netfs.model import ip
-from netfs.model.address import NUD_PERMANENT, NUD_VALID
+from netfs.model.address import NUD_PERMANENT, NUD_VALID, Neighbour
 from netfs.model.route import RT_TABLE_LOCAL, RTNH_F_ONLINK, Route
 from netfs.model.trace import Finding
 
@@ -26,19 +28,23 @@ def host_routes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
         address = route.dst.partition("/")[0]
         if route.type == "unicast" and len(route.nexthops) == 1 and address not in view.owned:
             yield from _host_route(evidence, view, bridges, route, address)
-    for entry in view.netns.neighbours:
-        bridge = bridges.get(entry.index)
-        if bridge is None or not entry.state & NUD_PERMANENT or evidence.topology.owners.get(entry.address):
-            continue
-        if bridge.holds(entry.address):
-            yield finding(
-                "route-stale-pod",
-                view,
-                bridge.link,
-                f"a permanent neighbour entry says {entry.address} is {entry.mac}, but no pod has that address",
-                f"{ip_tool(entry.address)} neigh del {quote(entry.address)} dev {quote(bridge.link.name)}",
-                "warning",
-            )
+    for bridge in bridges.values():
+        for entry in view.neighbours.get(bridge.link.index, ()):
+            if not entry.state & NUD_PERMANENT or evidence.topology.owners.get(entry.address):
+                continue
+            if bridge.holds(entry.address):
+                yield _permanent(view, bridge, entry)
+
+
+def _permanent(view: NetNsView, bridge: PodBridge, entry: Neighbour) -> Finding:
+    return finding(
+        "route-stale-pod",
+        view,
+        bridge.link,
+        f"a permanent neighbour entry says {entry.address} is {entry.mac}, but no pod has that address",
+        f"{ip_tool(entry.address)} neigh del {quote(entry.address)} dev {quote(bridge.link.name)}",
+        "warning",
+    )
 
 
 def _host_route(
@@ -65,7 +71,7 @@ def _host_route(
 
 def next_hops(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`neighbour-failed`: the next hop of a wider route to pods does not answer, and is nobody's that was seen."""
-    if all(entry.state & NUD_VALID for entry in view.netns.neighbours):
+    if all(state & NUD_VALID for state in set(map(attrgetter("state"), view.netns.neighbours))):
         return
     remote = [s for o in evidence.sample(view) for b in evidence.bridges(o) if b.pods for s in b.subnets]
     for route in view.netns.routes:
@@ -86,7 +92,7 @@ def next_hops(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
 
 
 def _unresolved(evidence: Evidence, view: NetNsView, index: int | None, gateway: str) -> bool:
-    entry = view.neighbours.get((index or 0, gateway))
+    entry = view.neighbour(index or 0, gateway)
     failed = entry is not None and not entry.state & NUD_VALID and entry.state != 0
     return failed and not evidence.topology.owners.get(gateway)
 
@@ -133,7 +139,7 @@ def _pod_source(attached: Attachment, bridge: PodBridge, route: Route, source: s
 def node_sources(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`source-address-wrong` of a node's routes to other nodes' pods."""
     remote = [s for o in evidence.sample(view) for b in evidence.bridges(o) if b.pods for s in b.subnets]
-    for route in view.netns.routes:
+    for route in compress(view.netns.routes, map(attrgetter("prefsrc"), view.netns.routes)):
         source = route.prefsrc
         if route.table == RT_TABLE_LOCAL or route.protocol == 2 or source is None or len(route.nexthops) != 1:
             continue

@@ -205,7 +205,7 @@ def entries(evidence: Evidence, tunnel: Tunnel, peer: Tunnel) -> Iterator[Findin
     view, vxlan, mac, local = tunnel.view, _vxlan(tunnel), peer.link.mac, peer.local
     if mac is None or local is None or mac_changed(evidence, tunnel, peer):
         return
-    held = view.vxlan_fdb.get((tunnel.link.index, mac), ())
+    held = view.vxlan_fdb(tunnel.link.index, mac)
     if not held:
         if not (tunnel.floods or vxlan.l2miss):
             yield finding(
@@ -243,7 +243,7 @@ def entries(evidence: Evidence, tunnel: Tunnel, peer: Tunnel) -> Iterator[Findin
 def held_mac(tunnel: Tunnel, peer: Tunnel) -> str | None:
     """The MAC that ``tunnel`` holds for ``peer``'s VTEP address."""
     for address in peer.addresses:
-        neighbour = tunnel.view.neighbours.get((tunnel.link.index, address))
+        neighbour = tunnel.view.neighbour(tunnel.link.index, address)
         if neighbour is not None and neighbour.mac is not None:
             return neighbour.mac
     return None
@@ -254,11 +254,11 @@ def mac_changed(evidence: Evidence, tunnel: Tunnel, peer: Tunnel) -> str | None:
     held = held_mac(tunnel, peer)
     if held is None or held == peer.link.mac or evidence.counterpart(peer, tunnel.view) is not tunnel:
         return None
-    at = tunnel.view.vxlan_fdb.get((tunnel.link.index, held), ())
+    at = tunnel.view.vxlan_fdb(tunnel.link.index, held)
     known = any(entry.dst in peer.view.owned for entry in at if entry.dst)
     fresh = peer.link.mac and any(
         entry.dst in peer.view.owned
-        for entry in tunnel.view.vxlan_fdb.get((tunnel.link.index, peer.link.mac), ())
+        for entry in tunnel.view.vxlan_fdb(tunnel.link.index, peer.link.mac)
         if entry.dst
     )
     return held if known and not fresh else None

@@ -9,6 +9,8 @@ from tests.property.networks.spec import Probe
 
 VXLAN_PORTS = frozenset({4789, 4790, 8472})
 ICMP, TCP, UDP, ICMP6, FRAGMENT = 1, 6, 17, 58, 44
+SYN_ALONE = b"\x02"
+"""TCP flags of the probe; a reset that somebody sends to the answer is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +89,5 @@ class Pattern:
                 return None
             return {8: "request", 128: "request", 0: "reply", 129: "reply"}.get(data[0])
         if packet.dst == self.address and int.from_bytes(data[2:4], "big") == self.port:
-            return "request"
+            return "request" if self.proto != TCP or data[13:14] == SYN_ALONE else None
         return "reply" if packet.src == self.address and int.from_bytes(data[0:2], "big") == self.port else None

@@ -1,0 +1,82 @@
+"""Records by a key, in one pass that costs little: a node of a large cluster holds thousands of them.
+
+The pass is made of C functions (``dict``, ``zip``, ``attrgetter``); keys that repeat are the rare case, and
+kept apart. Routes are found by their prefix, over all tables of a namespace at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import Generic, TypeVar
+
+from netfs.model import ip
+from netfs.model.route import Route
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Index(Generic[K, T]):
+    """Records by a key that may repeat."""
+
+    __slots__ = ("_last", "_several")
+
+    def __init__(self, keys: Sequence[K], records: Sequence[T]) -> None:
+        """``keys`` and ``records`` go together, one by one."""
+        last = self._last = dict(zip(keys, records, strict=True))
+        self._several: dict[K, tuple[T, ...]] = {}
+        if len(last) < len(records):
+            earlier: dict[K, list[T]] = {}
+            for key, record in zip(keys, records, strict=True):
+                if last[key] is not record:
+                    earlier.setdefault(key, []).append(record)
+            self._several = {key: (*found, last[key]) for key, found in earlier.items()}
+
+    def get(self, key: K) -> tuple[T, ...]:
+        """The records of a key, in the order given."""
+        if key in self._several:
+            return self._several[key]
+        found = self._last.get(key)
+        return () if found is None else (found,)
+
+    def keys(self) -> Sequence[K]:
+        """Every key once, in the order of first appearance."""
+        return list(self._last)
+
+
+class RouteIndex:
+    """The routes of every table of one namespace, by prefix."""
+
+    __slots__ = ("_routes", "lengths")
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        """Raises ValueError where a destination is no prefix."""
+        prefixes = list(map(ip.prefix, map(attrgetter("dst"), routes)))
+        self._routes = Index(prefixes, routes)
+        lengths = sorted(set(map(itemgetter(1), prefixes)), reverse=True)
+        self.lengths = {family: tuple(length for length in lengths if length <= ip.BITS[family]) for family in (4, 6)}
+        """Prefix lengths that may occur in a family, longest first."""
+
+    def get(self, network: int, length: int) -> tuple[Route, ...]:
+        """The routes to exactly that prefix: of any table, and of either family."""
+        return self._routes.get((network, length))
+
+    def hosts(self) -> list[Route]:
+        """The routes to single addresses."""
+        return [
+            route
+            for network, length in self._routes.keys()
+            if length == 32 or length == 128
+            for route in self._routes.get((network, length))
+            if length == ip.BITS[route.family]
+        ]
+
+
+def grouped(key: Callable[[T], K], records: Sequence[T]) -> dict[K, list[T]]:
+    """Records by a key that most of them share with their neighbour in the list."""
+    found: dict[K, list[T]] = {}
+    for value, run in groupby(records, key):
+        found.setdefault(value, []).extend(run)
+    return found
