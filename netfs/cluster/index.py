@@ -6,7 +6,8 @@ kept apart. Routes are found by their prefix, over all tables of a namespace at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Generic, TypeVar
@@ -16,6 +17,8 @@ from netfs.model.route import Route
 
 K = TypeVar("K")
 T = TypeVar("T")
+
+_WIDTHS = frozenset(ip.BITS.values())
 
 
 class Index(Generic[K, T]):
@@ -41,9 +44,9 @@ class Index(Generic[K, T]):
         found = self._last.get(key)
         return () if found is None else (found,)
 
-    def keys(self) -> Sequence[K]:
+    def __iter__(self) -> Iterator[K]:
         """Every key once, in the order of first appearance."""
-        return list(self._last)
+        return iter(self._last)
 
 
 class RouteIndex:
@@ -55,8 +58,7 @@ class RouteIndex:
         """Raises ValueError where a destination is no prefix."""
         prefixes = list(map(ip.prefix, map(attrgetter("dst"), routes)))
         self._routes = Index(prefixes, routes)
-        lengths = sorted(set(map(itemgetter(1), prefixes)), reverse=True)
-        self.lengths = {family: tuple(length for length in lengths if length <= ip.BITS[family]) for family in (4, 6)}
+        self.lengths = _by_family(frozenset(map(itemgetter(1), prefixes)))
         """Prefix lengths that may occur in a family, longest first."""
 
     def get(self, network: int, length: int) -> tuple[Route, ...]:
@@ -67,11 +69,17 @@ class RouteIndex:
         """The routes to single addresses."""
         return [
             route
-            for network, length in self._routes.keys()
-            if length == 32 or length == 128
+            for network, length in self._routes
+            if length in _WIDTHS
             for route in self._routes.get((network, length))
             if length == ip.BITS[route.family]
         ]
+
+
+@lru_cache(maxsize=1024)
+def _by_family(lengths: frozenset[int]) -> Mapping[int, tuple[int, ...]]:
+    ordered = sorted(lengths, reverse=True)
+    return {family: tuple(length for length in ordered if length <= width) for family, width in ip.BITS.items()}
 
 
 def grouped(key: Callable[[T], K], records: Sequence[T]) -> dict[K, list[T]]:

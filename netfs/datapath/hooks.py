@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
@@ -178,7 +179,9 @@ def _judged(walk: Walk, at: Position, hook: str, frame: Frame, answer: HookAnswe
     evidence = answer.matched[-1].text if answer.matched else None
     if answer.verdict == "unknown":
         return unknown(at, "netfilter", text)
-    return drop(at, "netfilter", "NETFILTER_DROP", text, evidence=evidence, slug=_slug(at.view, frame, answer))
+    return drop(
+        at, "netfilter", "NETFILTER_DROP", text, evidence=evidence, fix=_fix(answer), slug=_slug(at.view, frame, answer)
+    )
 
 
 def _accepted(walk: Walk, at: Position, hook: str, frame: Frame, answer: HookAnswer) -> Frame:
@@ -244,6 +247,17 @@ def _fib(view: NetNsView, result: str, packet: Packet) -> str | None:
         return "unspec" if answer.kind == "none" else answer.kind
     link = view.links.get(answer.nexthops[0].index or 0) if answer.nexthops else None
     return link.name if link is not None else ""
+
+
+def _fix(answer: HookAnswer) -> str | None:
+    """The command that takes away what dropped the packet: the rule, or the chain's policy."""
+    if not answer.matched:
+        return None
+    last = answer.matched[-1]
+    chain = " ".join(quote(word) for word in (last.family, last.table, last.chain))
+    if last.handle is None:
+        return f"nft add chain {chain} '{{ policy accept; }}'"
+    return f"nft delete rule {chain} handle {last.handle}"
 
 
 def _slug(view: NetNsView, frame: Frame, answer: HookAnswer) -> str:

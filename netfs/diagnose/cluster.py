@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
 
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
@@ -42,7 +44,7 @@ def _pairs(known: Evidence) -> Iterator[tuple[NetNsView, NetNsView]]:
         odd: dict[str, NetNsView] = {}
         tunnels = site(one).tunnels
         for tunnel in tunnels:
-            for other in _odd(tunnel, usual.get(tunnel.link.name, {})):
+            for other in _odd(tunnel, usual[tunnel.link.name]):
                 odd[other.node.name] = other
         for step in range(1, SAMPLE + 1):
             other = nodes[(position + step) % len(nodes)]
@@ -53,34 +55,40 @@ def _pairs(known: Evidence) -> Iterator[tuple[NetNsView, NetNsView]]:
                 yield other, one
 
 
-def _usual(known: Evidence, group: tuple[Tunnel, ...]) -> dict[tuple[str, ...], NetNsView]:
-    """Every entry that a node of a tunnel group is expected to hold of another, and of whom."""
-    found: dict[tuple[str, ...], NetNsView] = {}
+@dataclass(slots=True)
+class _Usual:
+    """The entries that every node of a tunnel group is expected to hold of the others, and of whom each is."""
+
+    fdb: dict[tuple[str, str], NetNsView]
+    """By (MAC, destination)."""
+    neighbours: dict[tuple[str, str], NetNsView]
+    """By (VTEP, MAC)."""
+    routes: dict[tuple[str, str], NetNsView]
+    """By (subnet, VTEP)."""
+
+
+def _usual(known: Evidence, group: tuple[Tunnel, ...]) -> _Usual:
+    found = _Usual({}, {}, {})
     for tunnel in group:
         mac, local = tunnel.link.mac, tunnel.local
         if not tunnel.link.up or mac is None or local is None:
             continue
-        found["fdb", mac, local] = tunnel.view
+        found.fdb[mac, local] = tunnel.view
         for subnet in known.subnets(tunnel):
             if vtep := known.vtep(tunnel, ip.family_of(subnet)):
-                found["neighbour", vtep, mac] = tunnel.view
-                found["route", subnet, vtep] = tunnel.view
+                found.neighbours[vtep, mac] = tunnel.view
+                found.routes[subnet, vtep] = tunnel.view
     return found
 
 
-def _odd(tunnel: Tunnel, usual: dict[tuple[str, ...], NetNsView]) -> list[NetNsView]:
+def _odd(tunnel: Tunnel, usual: _Usual) -> Iterator[NetNsView]:
     """The nodes of which a tunnel's node lacks a usual entry."""
     view, index = tunnel.view, tunnel.link.index
-    held: set[tuple[str, ...]] = {
-        ("fdb", entry.mac, entry.dst) for entry in view.netns.fdb if entry.index == index and entry.dst
-    }
-    held.update(
-        ("neighbour", entry.address, entry.mac)
-        for entry in view.netns.neighbours
-        if entry.index == index and entry.mac and entry.state & NUD_VALID
-    )
-    for route in view.netns.routes:
-        for hop in route.nexthops:
-            if hop.index == index and hop.gateway:
-                held.add(("route", route.dst, hop.gateway))
-    return [usual[entry] for entry in usual.keys() - held if usual[entry] is not view]
+    fdb = set(map(attrgetter("mac", "dst"), view.fdb.get(index, ())))
+    entries = view.neighbours.get(index, ())
+    neighbours = {(entry.address, entry.mac) for entry in entries if entry.state & NUD_VALID}
+    routes = {(route.dst, hop.gateway) for route in view.netns.routes for hop in route.nexthops if hop.index == index}
+    for expected, held in ((usual.fdb, fdb), (usual.neighbours, neighbours), (usual.routes, routes)):
+        for entry in expected.keys() - held:
+            if expected[entry] is not view:
+                yield expected[entry]

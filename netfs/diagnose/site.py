@@ -170,6 +170,17 @@ class Attachment:
     """The bridge of the node whose subnet holds the pod's address."""
 
 
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A device that may lead to other nodes."""
+
+    link: Link
+    subnets: frozenset[str]
+    """Of all its addresses."""
+    wide: frozenset[str]
+    """Of its global ones."""
+
+
 class Site:
     """What one namespace says, found when first asked for."""
 
@@ -184,6 +195,17 @@ class Site:
     def fib(self) -> Fib:
         """Its routes."""
         return Fib(self.view.routes)
+
+    @cached_property
+    def nics(self) -> tuple[Nic, ...]:
+        """Its devices with addresses that may lead to other nodes."""
+        found: list[Nic] = []
+        for link in self.view.netns.links:
+            if link.kind in (None, "veth") and (own := self.view.addresses.get(link.index)):
+                near = {each: network(each.local, each.prefixlen) for each in own}
+                wide = frozenset(subnet for each, subnet in near.items() if each.scope == 0)
+                found.append(Nic(link, frozenset(near.values()), wide))
+        return tuple(found)
 
     @cached_property
     def by_gateway(self) -> Mapping[str | None, list[Route]]:

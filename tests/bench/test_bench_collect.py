@@ -1,8 +1,8 @@
 """The bar of collecting: 200 pod namespaces no slower than plotnetcfg, ten times faster than a loop of pyroute2.
 
 All three read the same namespaces, in turn, in one run, as whole processes; the library alone is measured beside
-them. Against plotnetcfg the ratio is printed and not held: it swings with how many CPUs are idle. plotnetcfg must look at PID 1, which some machines
-do not let it, so it gets a PID namespace; so do the others, to be fair.
+them. Against plotnetcfg the ratio is printed and not held: it swings with how many CPUs are idle. plotnetcfg must
+look at PID 1, which some machines do not let it, so it gets a PID namespace; so do the others, to be fair.
 """
 
 from __future__ import annotations

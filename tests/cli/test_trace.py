@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 from syrupy.assertion import SnapshotAssertion
 
 import netfs
-from netfs.model.trace import Direction, Trace
+from netfs.model.trace import Direction, Finding, Trace
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.trace import render
 from tests.cli import answers
@@ -88,13 +89,22 @@ def test_status_is_the_verdict(run: Run, cluster: FakeCluster, answer: Trace, st
     assert (result.status, result.err) == (status, "")
 
 
+def test_a_delivered_packet_beside_an_error_is_not_called_well(run: Run, cluster: FakeCluster) -> None:
+    wrong = Finding("mtu-overlay-too-big", "error", "pod-a/eth0", "1500 do not fit 1450", "ip link set eth0 mtu 1450")
+    cluster.answer = replace(answers.DELIVERED, findings=(wrong,))
+    assert run("trace", "pod-a", "pod-b").status == 1
+    cluster.answer = replace(answers.DELIVERED, findings=(replace(wrong, severity="warning"),))
+    assert run("trace", "pod-a", "pod-b").status == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], {"proto": "icmp", "port": None, "sport": None, "size": None, "df": True, "namespace": "default"}),
+        ([], {"proto": "icmp", "port": None, "sport": None, "size": None, "df": None, "namespace": "default"}),
         (["--port", "80"], {"proto": "tcp", "port": 80}),
         (["--proto", "udp", "--port", "53", "--sport", "4000"], {"proto": "udp", "port": 53, "sport": 4000}),
         (["--size", "1500", "--no-df"], {"size": 1500, "df": False}),
+        (["--df"], {"df": True}),
         (["-n", "team"], {"namespace": "team"}),
         (["-6"], {"family": 6}),
         (["-4"], {"family": 4}),

@@ -31,7 +31,21 @@ from tests.unit import clusters
 
 LISTING = (Path(__file__).parents[1] / "unit" / "netfilter_listing.json").read_text()
 NUMBERS = (0, 1, 2, 3, 4, 5, 6, 7, 16, 100, 128, 253, 254, 255, 1500, 8472, 65535, 2**31 - 1, 2**32 - 1, 2**63, -1)
-TEXTS = ("", "eth0", "cni0", "veth", "bridge", "vxlan", "macvlan", "vlan", "vrf", "tun", "local", "blackhole", "node2")
+TEXTS: tuple[str, ...] = (
+    "",
+    "eth0",
+    "cni0",
+    "veth",
+    "bridge",
+    "vxlan",
+    "macvlan",
+    "vlan",
+    "vrf",
+    "tun",
+    "local",
+    "blackhole",
+    "node2",
+)
 TEXTS += ("10.244.1.2", "10.244.2.2", "0.0.0.0", "255.255.255.255", "224.0.0.1", "0.0.0.0/0", "10.244.1.2/32", "::/0")
 TEXTS += ("fd00::1", "fe80::1", "::", "ff02::1", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "02:f4:0a:f4:02:00")
 TEXTS += ("\x1b[2J\n", "[bold]x[/]", "\ud7ff\u202e", "a" * 300, "99999", "%", "{}", "{")

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from netfs_cli import options, output
 from netfs_cli.command import Command
 from netfs_cli.settings import Settings
 
+if TYPE_CHECKING:
+    from netfs.model.trace import Trace
+
 EXAMPLES = """
 netfs trace pod-a pod-b
 netfs trace pod-a pod-b --proto tcp --port 80
-netfs trace pod-a pod-b --size 1500              does a full-sized packet fit?
+netfs trace pod-a pod-b --size 1450 --df         does a full-sized packet fit?
 netfs trace team/web 10.244.2.7 --source file:cluster.json.zst
 netfs trace pod-a node/node2 -o json
 """
 
 STATUS = {"delivered": 0, "dropped": 1, "unknown": 3}
+
+
+def status(answer: Trace) -> int:
+    """The exit status: a packet that came through beside an error is no reason to call it well."""
+    if answer.verdict == "delivered" and any(finding.severity == "error" for finding in answer.findings):
+        return 1
+    return STATUS[answer.verdict]
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -26,7 +38,12 @@ STATUS = {"delivered": 0, "dropped": 1, "unknown": 3}
 @click.option("--port", type=click.IntRange(1, 65535), help="Destination port of tcp and udp.")
 @click.option("--sport", type=click.IntRange(1, 65535), help="Source port of tcp and udp.")
 @click.option("--size", type=click.IntRange(28, 65535), help="Length of the IP packet in bytes.")
-@click.option("--no-df", is_flag=True, help="Let routers fragment the packet (IPv4).")
+@click.option(
+    "--df/--no-df",
+    default=None,
+    help="Never fragment the packet, not even at its sender; or let routers do it (IPv4). Default: as TCP, UDP and "
+    "ping do.",
+)
 @click.option("-4", "family", flag_value=4, type=int, help="Use IPv4.")
 @click.option("-6", "family", flag_value=6, type=int, help="Use IPv6.")
 @options.output("text", "wide", "json", "yaml")
@@ -42,7 +59,7 @@ def trace(
     port: int | None,
     sport: int | None,
     size: int | None,
-    no_df: bool,
+    df: bool | None,
     family: int | None,
     output_form: str,
     write: str | None,
@@ -50,7 +67,7 @@ def trace(
     """Follow a packet from SRC to DST and its answer back.
 
     Both are a POD, NAMESPACE/POD, node/NAME or an IP address. Nothing is sent: the path follows from what the
-    nodes hold. Exit status: 0 delivered, 1 dropped, 2 usage, 3 undecided.
+    nodes hold. Exit status: 0 delivered, 1 dropped or findings of severity error, 2 usage, 3 undecided.
     """
     if proto is None:
         proto = "icmp" if port is None and sport is None else "tcp"
@@ -62,7 +79,7 @@ def trace(
         port=port,
         sport=sport,
         size=size,
-        df=not no_df,
+        df=df,
         family=family,
         namespace=settings.namespace or "default",
     )
@@ -77,4 +94,4 @@ def trace(
         form=output_form,
         write=write,
     )
-    return STATUS[answer.verdict]
+    return status(answer)

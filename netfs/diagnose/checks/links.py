@@ -172,16 +172,13 @@ def underlay_links(evidence: Evidence, view: NetNsView) -> list[Link]:
         if lower is not None and lower.kind in (None, "veth"):
             found[lower.index] = lower
     shared = {
-        network(own.local, own.prefixlen)
+        subnet
         for other in evidence.sample(view)
-        for link in other.netns.links
-        if link.kind in (None, "veth") and not link.loopback
-        for own in other.addresses.get(link.index, ())
-        if own.scope == 0
+        for nic in site(other).nics
+        if not nic.link.loopback
+        for subnet in nic.wide
     }
-    for link in view.netns.links:
-        if link.kind not in (None, "veth") or link.loopback:
-            continue
-        if any(network(own.local, own.prefixlen) in shared for own in view.addresses.get(link.index, ())):
-            found[link.index] = link
+    for nic in site(view).nics:
+        if not nic.link.loopback and not shared.isdisjoint(nic.subnets):
+            found[nic.link.index] = nic.link
     return list(found.values())

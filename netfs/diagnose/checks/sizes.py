@@ -135,12 +135,7 @@ def segment_mtu(evidence: Evidence, view: NetNsView, link: Link) -> int | None:
     subnets = {network(a.local, a.prefixlen) for a in view.addresses.get(link.index, ()) if a.scope == 0}
     votes: list[int] = []
     for neighbour in evidence.sample(view):
-        votes += [
-            each.mtu
-            for each in neighbour.netns.links
-            if each.kind in (None, "veth")
-            and any(network(a.local, a.prefixlen) in subnets for a in neighbour.addresses.get(each.index, ()))
-        ]
+        votes += [nic.link.mtu for nic in site(neighbour).nics if not subnets.isdisjoint(nic.subnets)]
     peer = evidence.topology.peer(view, link)
     if peer is not None:
         votes.append(peer.link.mtu)

@@ -257,9 +257,7 @@ def mac_changed(evidence: Evidence, tunnel: Tunnel, peer: Tunnel) -> str | None:
     at = tunnel.view.vxlan_fdb(tunnel.link.index, held)
     known = any(entry.dst in peer.view.owned for entry in at if entry.dst)
     fresh = peer.link.mac and any(
-        entry.dst in peer.view.owned
-        for entry in tunnel.view.vxlan_fdb(tunnel.link.index, peer.link.mac)
-        if entry.dst
+        entry.dst in peer.view.owned for entry in tunnel.view.vxlan_fdb(tunnel.link.index, peer.link.mac) if entry.dst
     )
     return held if known and not fresh else None
 
