@@ -50,6 +50,13 @@ class Group(click.Group):
         self.format_usage(ctx, formatter)
         self.format_options(ctx, formatter)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; without a command the help is shown as it is, and what is missing was usage."""
+        if not args and self.no_args_is_help:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """In the order in which they were added: the order in which one meets them."""
         return list(self.commands)

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -37,6 +38,9 @@ def run(arguments: Sequence[str], *, program: str, kubernetes: bool = False) -> 
 
         return shell_complete(app, {}, program, complete, os.environ[complete])
     _prepare_streams()
+    # One answer leaves no garbage worth looking for, and to look for it among the records of a large cluster takes
+    # longer than to read them.
+    gc.disable()
     try:
         with app.make_context(program, list(arguments), obj=settings) as context:
             status = app.invoke(context)
@@ -54,6 +58,8 @@ def run(arguments: Sequence[str], *, program: str, kubernetes: bool = False) -> 
         status = PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 (a traceback is a defect, whatever raised it)
         status = _failed(error, settings)
+    finally:
+        gc.enable()
     return status if isinstance(status, int) else 0
 
 

@@ -15,6 +15,7 @@ from netfs.cluster.index import Index, RouteIndex, grouped
 from netfs.model import ip
 from netfs.model.address import NTF_PROXY, NTF_SELF, Address, FdbEntry, Neighbour
 from netfs.model.link import Link
+from netfs.model.route import Route
 from netfs.model.snapshot import Gap, NetNs, NodeSnapshot, Pod
 
 
@@ -83,7 +84,7 @@ class NetNsView:
 
     @cached_property
     def _neighbours(self) -> Index[str, Neighbour]:
-        return Index(list(map(attrgetter("address"), self.netns.neighbours)), self.netns.neighbours)
+        return Index([entry.address for entry in self.netns.neighbours], self.netns.neighbours)
 
     def neighbour(self, index: int, address: str) -> Neighbour | None:
         """The entry of a device for an address; addresses answered for by proxy have none by this."""
@@ -103,7 +104,7 @@ class NetNsView:
 
     @cached_property
     def _neighbours_by_mac(self) -> Index[str | None, Neighbour]:
-        return Index(list(map(attrgetter("mac"), self.netns.neighbours)), self.netns.neighbours)
+        return Index([entry.mac for entry in self.netns.neighbours], self.netns.neighbours)
 
     def neighbours_of_mac(self, index: int, mac: str | None) -> list[Neighbour]:
         """The entries of a device that name a MAC."""
@@ -116,7 +117,7 @@ class NetNsView:
 
     @cached_property
     def _fdb(self) -> Index[str, FdbEntry]:
-        return Index(list(map(attrgetter("mac"), self.netns.fdb)), self.netns.fdb)
+        return Index([entry.mac for entry in self.netns.fdb], self.netns.fdb)
 
     def bridge_fdb(self, bridge: int, mac: str) -> tuple[FdbEntry, ...]:
         """The entries of a bridge's table for a MAC, by the bridge's index."""
@@ -133,6 +134,11 @@ class NetNsView:
     def fdb(self) -> Mapping[int, list[FdbEntry]]:
         """Forwarding entries by the index of the device they stand on."""
         return grouped(attrgetter("index"), self.netns.fdb)
+
+    @cached_property
+    def special_routes(self) -> tuple[Route, ...]:
+        """The routes of any type but unicast."""
+        return tuple([route for route in self.netns.routes if route.type != "unicast"])
 
     @cached_property
     def routes(self) -> RouteIndex:

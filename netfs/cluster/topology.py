@@ -8,9 +8,8 @@ reported nothing (another machine's wire), a common subnet is the fallback, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.model import ip
@@ -18,9 +17,11 @@ from netfs.model.link import Link
 from netfs.model.route import RT_SCOPE_LINK
 from netfs.model.snapshot import Gap, NodeSnapshot
 
+FEW = 6
+"""Up to this many devices, as pods have, are looked through faster than indexed."""
 
-@dataclass(frozen=True, slots=True)
-class Port:
+
+class Port(NamedTuple):
     """A device in a namespace."""
 
     view: NetNsView
@@ -86,12 +87,17 @@ class Topology:
             return None
         if link.link_netns is None and link.link_netnsid is not None:
             return None
-        netns = link.link_netns if link.link_netns is not None else view.netns.id
-        other = self.views.get(NetNsKey(view.node.kernel, netns))
+        other = view if link.link_netns is None else self.views.get(NetNsKey(view.node.kernel, link.link_netns))
         if other is None:
             return None
-        found = other.links.get(link.link_index)
-        return None if found is None else Port(other, found)
+        links = other.netns.links
+        if len(links) > FEW:
+            found = other.links.get(link.link_index)
+            return None if found is None else Port(other, found)
+        for each in links:
+            if each.index == link.link_index:
+                return Port(other, each)
+        return None
 
     def node_of(self, address: str) -> NetNsView | None:
         """The node that owns an address in its own namespace; None: no node, or more than one."""

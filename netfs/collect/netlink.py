@@ -87,6 +87,8 @@ class Netlink:
 
     def _answer(self, single: bool = False) -> tuple[bytes, bool]:
         buffer = self._buffer
+        view = memoryview(buffer)
+        header = HEADER.unpack_from
         chunks: list[bytes] = []
         interrupted = 0
         while True:
@@ -96,15 +98,15 @@ class Netlink:
             done = single
             offset = 0
             while offset + 16 <= size:
-                length, kind, flags, _, _ = HEADER.unpack_from(buffer, offset)
+                length, kind, flags, _, _ = header(buffer, offset)
                 if length < 16 or offset + length > size:
                     raise MalformedError(f"a message of {length} bytes in {size - offset}")
                 interrupted |= flags & NLM_F_DUMP_INTR
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    refusal(bytes(buffer[offset : offset + length]), kind, flags)
+                    refusal(view[offset : offset + length].tobytes(), kind, flags)
                     done = True
                 offset += (length + 3) & ~3
-            chunks.append(bytes(buffer[:size]))
+            chunks.append(view[:size].tobytes())
             if done:
                 return (chunks[0] if len(chunks) == 1 else b"".join(chunks)), bool(interrupted)
 

@@ -75,7 +75,10 @@ class _Collection:
         return tuple(self._snapshot(target) for target in self.targets)
 
     def _take(self, reading: Reading) -> None:
-        """Decode what the readers bring. What the targets' links lead to is asked between the shares."""
+        """Decode what the readers bring, in whatever order; it is kept in the order in which it was found.
+
+        What the targets' links lead to is asked while others are still read.
+        """
         nodes = {self.belonging.own(target) for target in self.targets}
         for raws, refused in reading:
             for raw in raws:
@@ -84,6 +87,7 @@ class _Collection:
                 self.gaps[inode] = [("netns", f"{path}: {reason}")]
             if any(raw["id"] in nodes for raw in raws):
                 self._link({inode: self.read[inode] for inode in nodes if inode in self.read})
+        self.read = {inode: self.read[inode] for inode in self.paths if inode in self.read}
         for target in self.targets:
             own = self.belonging.own(target)
             if own not in self.read:

@@ -29,10 +29,12 @@ WORTH_A_FORK = 48
 """Namespaces from which forks pay."""
 READERS = 4
 """Forks at most: beyond, the kernel's own locks are what all wait for."""
-SHARE = 8
-"""Namespaces in a share."""
+SHARE = 6
+"""Namespaces in a share: about 100 KB, which malloc still gives from memory that is there."""
 ROOM = 1 << 20
 """Bytes a pipe may hold, so that forks go on while nobody listens yet (the limit of an ordinary user)."""
+PIECE = 1 << 16
+"""Bytes taken out of a pipe at once."""
 FRAME = Struct("=II")
 """Before each share: its number, its length in bytes."""
 NUMBER = Struct("=H")
@@ -112,7 +114,7 @@ class Reading:
             poll.register(pipe, select.POLLIN)
         while waiting:
             for pipe, _ in poll.poll():
-                data = os.read(pipe, ROOM)
+                data = os.read(pipe, PIECE)
                 if not data:
                     poll.unregister(pipe)
                     del waiting[pipe]

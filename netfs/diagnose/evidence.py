@@ -8,8 +8,8 @@ where the entries of one point to the other. Everything is found once and kept: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from operator import attrgetter
@@ -19,19 +19,34 @@ from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.topology import Port, Topology
 from netfs.diagnose.site import Attachment, PodBridge, Tunnel, site
 from netfs.model import ip
+from netfs.model.address import NTF_EXT_LEARNED, NUD_NOARP, NUD_PERMANENT
+from netfs.model.link import Link
 from netfs.model.snapshot import NetNs, NodeSnapshot
 
 SAMPLE = 3
 """How many peers are asked where one answer would do: cost must not grow with the cluster."""
 
 
-@dataclass(frozen=True, slots=True)
 class Spaces:
-    """The namespaces of one kernel."""
+    """The namespaces of one kernel, whose neighbour table they share."""
 
-    all: tuple[NetNs, ...]
-    neighbours: int
-    """How many neighbour entries they hold."""
+    def __init__(self, spaces: Iterable[NetNs]) -> None:
+        self._spaces = tuple(spaces)
+
+    @cached_property
+    def neighbours(self) -> int:
+        """How many neighbour entries they hold."""
+        return sum(len(netns.neighbours) for netns in self._spaces)
+
+    @cached_property
+    def limited(self) -> Mapping[int, int]:
+        """Those of them that count against ``gc_thresh3``, by family."""
+        return Counter(
+            entry.family
+            for netns in self._spaces
+            for entry in netns.neighbours
+            if not entry.state & (NUD_PERMANENT | NUD_NOARP) and not entry.flags & NTF_EXT_LEARNED
+        )
 
 
 class Evidence:
@@ -53,15 +68,18 @@ class Evidence:
             if link.kind != "bridge":
                 continue
             pods: list[Port] = []
+            unseen: list[Link] = []
             closed = True
             for port in view.ports.get(link.index, ()):
                 peer = self.topology.peer(view, port)
                 if peer is None:
                     closed = closed and port.vxlan is not None
+                    if port.kind == "veth":
+                        unseen.append(port)
                 elif peer.view.pod is not None:
                     pods.append(peer)
             if pods or any(own.scope == 0 for own in view.addresses.get(link.index, ())):
-                yield PodBridge(view, link, tuple(pods), closed)
+                yield PodBridge(view, link, tuple(pods), tuple(unseen), closed)
 
     def attachments(self, view: NetNsView) -> tuple[Attachment, ...]:
         """The devices of a pod that lead to a node."""
@@ -101,8 +119,7 @@ class Evidence:
         found = self._spaces.get(kernel)
         if found is None:
             spaces = {netns.id: netns for node in self._of_kernel.get(kernel, ()) for netns in node.namespaces}
-            found = Spaces(tuple(spaces.values()), sum(len(netns.neighbours) for netns in spaces.values()))
-            self._spaces[kernel] = found
+            found = self._spaces[kernel] = Spaces(spaces.values())
         return found
 
     @cached_property

@@ -6,9 +6,10 @@ nothing of marks or sources. Longest prefix first, then the lowest metric (``fib
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from netfs.cluster.index import RouteIndex
+from netfs.cluster.netns import NetNsView
 from netfs.model import ip
 from netfs.model.route import RT_TABLE_LOCAL, RT_TABLE_MAIN, Route
 
@@ -16,11 +17,19 @@ UNUSABLE = 4294967295
 """Metric of the IPv6 default that old kernels put on lo: never chosen."""
 
 
+FEW = 16
+"""Up to this many routes, as pods have, are looked through faster than indexed."""
+
+
 class Fib:
     """The routes of one namespace, without those of this host's own addresses."""
 
-    def __init__(self, routes: RouteIndex) -> None:
-        self._routes = routes
+    def __init__(self, view: NetNsView) -> None:
+        self._view = view
+
+    @property
+    def _routes(self) -> RouteIndex:
+        return self._view.routes
 
     def exact(self, dst: str, table: int = RT_TABLE_MAIN) -> Route | None:
         """The route to exactly that prefix."""
@@ -52,7 +61,8 @@ class Fib:
 
     def default(self, family: int) -> Route | None:
         """The default route of table main, else of any table."""
-        found = self._routes.get(0, 0)
+        routes = self._view.netns.routes
+        found = [route for route in routes if is_default(route)] if len(routes) <= FEW else self._routes.get(0, 0)
         tables = dict.fromkeys((RT_TABLE_MAIN, *(route.table for route in found)))
         return next((route for table in tables if table and (route := _chosen(found, family, table))), None)
 
@@ -61,7 +71,7 @@ def _usable(route: Route) -> bool:
     return route.table != RT_TABLE_LOCAL and route.metric != UNUSABLE and route.type != "multicast"
 
 
-def _chosen(routes: tuple[Route, ...], family: int, table: int) -> Route | None:
+def _chosen(routes: Sequence[Route], family: int, table: int) -> Route | None:
     """Of the routes of one prefix, the one of a table with the lowest metric."""
     best: Route | None = None
     for route in routes:

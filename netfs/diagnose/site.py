@@ -28,6 +28,8 @@ class PodBridge:
     link: Link
     pods: tuple[Port, ...]
     """The pods' ends of the veth pairs on its ports."""
+    unseen: tuple[Link, ...]
+    """The ports that are veths whose other end is in no namespace that was seen."""
     closed: bool
     """Every port's other end was seen: nobody unknown is on this segment."""
 
@@ -194,7 +196,7 @@ class Site:
     @cached_property
     def fib(self) -> Fib:
         """Its routes."""
-        return Fib(self.view.routes)
+        return Fib(self.view)
 
     @cached_property
     def nics(self) -> tuple[Nic, ...]:

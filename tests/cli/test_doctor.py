@@ -23,6 +23,7 @@ Run = Callable[..., Result]
 ERROR, WARNING = answers.DROPPED.findings
 INFO = Finding("firewall-two-backends", "info", "node1", "both hold rules", "", "node1", "node1")
 FIREWALL = tuple(Gap(f"node{n}", "iptables", "iptables-nft-save is not installed") for n in (1, 2, 3))
+UNREAD_RULES = (Gap("node1", "nft", "Operation not permitted"),)
 LINKS = (Gap("node1/pod-a", "links", "permission denied"),)
 
 
@@ -35,6 +36,7 @@ LINKS = (Gap("node1/pod-a", "links", "permission denied"),)
         ((WARNING, ERROR), (), 2, "defective"),
         ((ERROR,), LINKS, 2, "defective"),
         ((), LINKS, 2, "unknown"),
+        ((), UNREAD_RULES, 2, "unknown"),
         ((), (), 0, "unknown"),
     ],
 )

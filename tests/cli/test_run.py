@@ -339,3 +339,10 @@ def test_kubectl_plugin_takes_the_source_of_the_environment(
 
 def test_kubectl_plugin_helps_without_a_source_under_its_own_name(run: Run) -> None:
     assert "Usage: kubectl netfs trace" in run("trace", "-h", script=kubectl_main).out
+
+
+def test_a_group_without_a_command_shows_its_help_as_it_is(run: Run) -> None:
+    result = run("lab")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("Examples:\n")
+    assert "\\n" not in result.err

@@ -338,6 +338,14 @@ def test_settings_of_all_devices_are_those_of_proc(place: Place, name: str) -> N
     assert (eth0.ipv4["rp_filter"], eth0.ipv4["proxy_arp"], eth0.ipv4["arp_filter"]) == (2, 1, 1)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_are_read_of_every_namespace_alike(place: Place, name: str) -> None:
+    sysctls = place.netns(name).sysctls
+    for key in ("send_redirects", "accept_local", "arp_filter", "arp_ignore", "route_localnet"):
+        assert f"net.ipv4.conf.all.{key}" in sysctls
+    assert {"net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.all.use_oif_addrs_only"} <= set(sysctls)
+
+
 def test_listeners_are_those_that_accept(place: Place) -> None:
     listeners = place.netns("pod-a").listeners
     assert listeners is not None

@@ -260,3 +260,8 @@ def test_remembered_places_give_what_a_walk_gives(
     for each in (values, others, values):
         data = b"".join(attribute(kind, value) for kind, value in each)
         assert attributes(data, 0, len(data)) == dict(each)
+
+
+def test_device_settings_that_choose_ipv6_source_addresses_are_kept() -> None:
+    values = devconf6(pack("=40i", *range(40)))
+    assert (values["use_tempaddr"], values["use_oif_addrs_only"]) == (10, 37)

@@ -19,6 +19,7 @@ netfs doctor -o json | jq -r '.findings[] | .slug + " " + .object'
 """
 
 DECISIVE = frozenset({"netns", "links", "addresses", "routes", "rules", "neighbours", "netconf", "fdb"})
+DECISIVE |= {"nft", "iptables_legacy", "ip6tables_legacy"}
 """What must have been read before a node may be called healthy, in the collector's words (``Gap.what``)."""
 
 

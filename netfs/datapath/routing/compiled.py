@@ -143,7 +143,7 @@ class Routing:
     @cached_property
     def custom_local(self) -> bool:
         """``fib_has_custom_local_routes``: somebody but the kernel added a route of type local."""
-        return any(r.type == "local" and r.protocol != 2 and r.family == 4 for r in self.view.netns.routes)
+        return any(r.type == "local" and r.protocol != 2 and r.family == 4 for r in self.view.special_routes)
 
     def table(self, family: int, number: int) -> Table:
         """A table by its number; without rules of its own, IPv4's ``main`` holds ``local`` too."""

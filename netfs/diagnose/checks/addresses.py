@@ -126,18 +126,24 @@ def wrong_bridge_prefix(evidence: Evidence, bridge: PodBridge, family: int) -> i
     if not own:
         return None
     address, length = own[0]
-    subnet = network(address, length)
-    votes = [
-        own.prefixlen
-        for pod in bridge.pods
-        for own in pod.view.netns.addresses
-        if own.family == family and own.scope == 0 and own.index == pod.link.index and ip.contains(subnet, own.local)
-    ]
+    votes: list[int] = []
+    for vote in _votes(evidence, bridge, family, network(address, length)):
+        if vote == length:
+            return None
+        votes.append(vote)
+    return max(set(votes), key=votes.count) if len(votes) > 1 else None
+
+
+def _votes(evidence: Evidence, bridge: PodBridge, family: int, subnet: str) -> Iterator[int]:
+    """The prefix lengths that a bridge's pods have, then those that other nodes route to it."""
+    for pod in bridge.pods:
+        for own in pod.view.netns.addresses:
+            if own.family == family and own.scope == 0 and own.index == pod.link.index:
+                if ip.contains(subnet, own.local):
+                    yield own.prefixlen
     for other in evidence.sample(bridge.view):
         for tunnel in site(bridge.view).tunnels:
-            votes += _routed_lengths(other, tunnel.addresses, subnet)
-    wrong = [vote for vote in votes if vote != length]
-    return max(set(wrong), key=wrong.count) if len(wrong) > 1 and len(wrong) == len(votes) else None
+            yield from _routed_lengths(other, tunnel.addresses, subnet)
 
 
 def _routed_lengths(view: NetNsView, gateways: tuple[str, ...], subnet: str) -> list[int]:
@@ -189,8 +195,8 @@ def duplicates(evidence: Evidence, bridge: PodBridge) -> Iterator[Finding]:
     for port in ports:
         if port.link.mac:
             macs.setdefault(port.link.mac, []).append(port)
-        for own in port.view.addresses.get(port.link.index, ()):
-            if own.scope == 0:
+        for own in port.view.netns.addresses:
+            if own.index == port.link.index and own.scope == 0:
                 addresses.setdefault(own.local, []).append(port)
     for address, owners in addresses.items():
         if len({(owner.view.key, owner.link.index) for owner in owners}) > 1:

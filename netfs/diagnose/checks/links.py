@@ -84,16 +84,15 @@ def ports_without_peer(evidence: Evidence, view: NetNsView) -> Iterator[Finding]
     for bridge in evidence.bridges(view):
         if not bridge.pods:
             continue
-        for port in view.ports.get(bridge.link.index, ()):
-            if port.kind == "veth" and evidence.topology.peer(view, port) is None:
-                yield finding(
-                    "veth-peer-missing",
-                    view,
-                    port,
-                    f"{port.name} is a port of {bridge.link.name}, but its other end is in no namespace that was seen",
-                    f"# find who holds the other end; if nobody does: ip link del {quote(port.name)}",
-                    "warning",
-                )
+        for port in bridge.unseen:
+            yield finding(
+                "veth-peer-missing",
+                view,
+                port,
+                f"{port.name} is a port of {bridge.link.name}, but its other end is in no namespace that was seen",
+                f"# find who holds the other end; if nobody does: ip link del {quote(port.name)}",
+                "warning",
+            )
 
 
 def bridges_down(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:

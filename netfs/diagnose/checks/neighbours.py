@@ -11,7 +11,7 @@ from netfs.diagnose.commands import finding, ip_tool, tunnel_neighbour
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import PodBridge, Tunnel, network, site
 from netfs.model import ip
-from netfs.model.address import NTF_EXT_LEARNED, NUD_NOARP, NUD_PERMANENT, NUD_VALID, Neighbour
+from netfs.model.address import NUD_PERMANENT, NUD_VALID, Neighbour
 from netfs.model.link import Link
 from netfs.model.trace import Finding
 
@@ -148,14 +148,7 @@ def table(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
         spaces = evidence.spaces(view.node.kernel)
         if spaces.neighbours * 10 < limit * 9:
             continue
-        count = sum(
-            1
-            for netns in spaces.all
-            for entry in netns.neighbours
-            if entry.family == family
-            and not entry.state & (NUD_PERMANENT | NUD_NOARP)
-            and not entry.flags & NTF_EXT_LEARNED
-        )
+        count = spaces.limited.get(family, 0)
         if count * 10 >= limit * 9:
             yield finding(
                 "neighbour-table-full",

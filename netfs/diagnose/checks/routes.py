@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 from shlex import quote
 
 from netfs.cluster.netns import NetNsView
@@ -201,10 +200,8 @@ def _neighbouring_address(view: NetNsView, other: NetNsView, family: int) -> str
 
 def discards(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`route-blackhole`: a route that throws away what is for pods."""
-    if DISCARDS.keys().isdisjoint(map(attrgetter("type"), view.netns.routes)):
-        return
     node = view if view.is_node else evidence.node_of(view)
-    for route in view.netns.routes:
+    for route in view.special_routes:
         if route.type not in DISCARDS or route.table == RT_TABLE_LOCAL or route.metric == 4294967295:
             continue
         whom = _discarded(evidence, node, view, route.dst)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import compress
-from operator import attrgetter
 from shlex import quote
 
 from netfs.cluster.netns import NetNsView
@@ -71,7 +69,7 @@ def _host_route(
 
 def next_hops(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`neighbour-failed`: the next hop of a wider route to pods does not answer, and is nobody's that was seen."""
-    if all(state & NUD_VALID for state in set(map(attrgetter("state"), view.netns.neighbours))):
+    if all(state & NUD_VALID for state in {entry.state for entry in view.netns.neighbours}):
         return
     remote = [s for o in evidence.sample(view) for b in evidence.bridges(o) if b.pods for s in b.subnets]
     for route in view.netns.routes:
@@ -139,7 +137,7 @@ def _pod_source(attached: Attachment, bridge: PodBridge, route: Route, source: s
 def node_sources(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`source-address-wrong` of a node's routes to other nodes' pods."""
     remote = [s for o in evidence.sample(view) for b in evidence.bridges(o) if b.pods for s in b.subnets]
-    for route in compress(view.netns.routes, map(attrgetter("prefsrc"), view.netns.routes)):
+    for route in [route for route in view.netns.routes if route.prefsrc is not None]:
         source = route.prefsrc
         if route.table == RT_TABLE_LOCAL or route.protocol == 2 or source is None or len(route.nexthops) != 1:
             continue

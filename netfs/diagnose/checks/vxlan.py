@@ -62,12 +62,8 @@ def corrupts_checksums(release: str) -> bool:
 
 def _local(evidence: Evidence, tunnel: Tunnel) -> Iterator[Finding]:
     vxlan, view = _vxlan(tunnel), tunnel.view
-    sent_to = {
-        dst
-        for peer in evidence.some_peers(tunnel)
-        for dst, mac in peer.destinations.items()
-        if mac == tunnel.link.mac and dst in view.owned
-    }
+    peers = evidence.some_peers(tunnel)
+    sent_to = {own for own in view.owned if any(peer.destinations.get(own) == tunnel.link.mac for peer in peers)}
     right = next(iter(sorted(sent_to)), None) or tunnel.local
     if vxlan.local is None or right is None or vxlan.local == right or vxlan.local in sent_to:
         return
