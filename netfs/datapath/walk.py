@@ -25,6 +25,9 @@ ANSWERED = "answered"
 LIMIT = 20_000
 """Stages one packet may pass, its copies included, before the walk gives up."""
 
+DEPTH = 100
+"""How often a copy of a copy may be copied again."""
+
 RUN: Mapping[str, Callable[[Walk, Position], Step]] = {
     "output": output.route_local,
     "egress": output.leave,
@@ -53,6 +56,7 @@ class Walk:
         """The sender insists on Don't Fragment (IP_PMTUDISC_DO): too long for its own device is an error."""
         self.conntrack = Conntrack()
         self.steps = 0
+        self.depth = 0
         self._learned: dict[tuple[NetNsKey, int, str], int] = {}
         self._learned_remote: dict[tuple[NetNsKey, int, str], str] = {}
         self._heard: dict[tuple[NetNsKey, int, str], str] = {}
@@ -61,6 +65,15 @@ class Walk:
 
     def run(self, at: Position) -> list[End]:
         """Every way's end; of copies, the end of the one that got furthest."""
+        if self.depth > DEPTH:
+            return [End(at, UNKNOWN, "", f"copies of the frame make copies {DEPTH} times over: the frames circle")]
+        self.depth += 1
+        try:
+            return self._run(at)
+        finally:
+            self.depth -= 1
+
+    def _run(self, at: Position) -> list[End]:
         while True:
             self.steps += 1
             if self.steps > LIMIT:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from netfs.collect import collect
 from netfs.collect.naming import unique
-from netfs.collect.run import collect
 from netfs.collect.target import Target, TargetError
 from netfs.errors import SourceError, SourceUriError
 from netfs.model.snapshot import NodeSnapshot

@@ -1,0 +1,50 @@
+"""States that no kernel allows, from a file that somebody edited: an answer in the end, and never a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from netfs.cluster.endpoint import resolve
+from netfs.cluster.topology import Topology
+from netfs.datapath import request, trace
+from netfs.model.link import BridgePort
+from netfs.model.snapshot import NetNs
+from netfs.model.trace import Trace
+from tests.unit import clusters
+
+
+def asked(edit: Callable[[NetNs], NetNs], source: str = "pod-a", destination: str = "pod-b") -> Trace:
+    """A trace with node1's namespace edited."""
+    topology = Topology(clusters.change(clusters.cluster(2, 2), "node1", edit))
+    return trace(topology, resolve(topology, source), resolve(topology, destination), request())
+
+
+def its_own_port(netns: NetNs) -> NetNs:
+    """The bridge is a port of itself."""
+    links = tuple(
+        replace(link, master=link.index, port=BridgePort()) if link.name == "cni0" else link for link in netns.links
+    )
+    return replace(netns, links=links)
+
+
+@pytest.mark.parametrize(("source", "destination"), [("pod-a", "pod-b"), ("pod-b", "pod-a"), ("pod-a", "pod-c")])
+def test_a_bridge_that_is_its_own_port_is_left_open(source: str, destination: str) -> None:
+    """A flooded frame would come back for ever."""
+    assert asked(its_own_port, source, destination).verdict in ("unknown", "delivered")
+
+
+@pytest.mark.parametrize("source", ["pod-a", "node/node1", "pod-b"])
+def test_a_route_of_an_unheard_of_type_leaves_the_verdict_open(source: str) -> None:
+    """Local output and forwarding meet it alike."""
+
+    def edit(netns: NetNs) -> NetNs:
+        subnets = ("10.244.1.0/24", "10.244.2.0/24")
+        routes = (replace(route, type="wormhole") if route.dst in subnets else route for route in netns.routes)
+        return replace(netns, routes=tuple(routes))
+
+    answer = asked(edit, source, "10.244.2.2" if source != "pod-b" else "pod-a")
+    assert answer.verdict == "unknown"
+    assert "wormhole" in (answer.forward.unknown or answer.reverse.unknown or "")
