@@ -1,4 +1,8 @@
-"""The public face: load a cluster from its sources, then ask it."""
+"""The public face: load a cluster from its sources, then ask it.
+
+What only some questions need (the joins, the datapath, the checks) is imported when the first of them is asked:
+``netfs collect`` pays for none of it.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netfs import datapath, diagnose, sources
-from netfs.cluster.endpoint import resolve
-from netfs.cluster.netns import NetNsView
-from netfs.cluster.topology import Topology
 from netfs.model.snapshot import Gap, NodeSnapshot, Snapshots
-from netfs.model.trace import Direction, Finding, Trace
 
 if TYPE_CHECKING:
     import networkx
+
+    from netfs.cluster.netns import NetNsView
+    from netfs.cluster.topology import Topology
+    from netfs.model.trace import Direction, Finding, Trace
 
 
 class Cluster:
@@ -23,7 +26,13 @@ class Cluster:
 
     def __init__(self, snapshots: Snapshots) -> None:
         self.snapshots = snapshots
-        self.topology = Topology(snapshots.nodes)
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The snapshots, joined and indexed."""
+        from netfs.cluster.topology import Topology
+
+        return Topology(self.snapshots.nodes)
 
     @property
     def nodes(self) -> tuple[NodeSnapshot, ...]:
@@ -60,6 +69,9 @@ class Cluster:
         ends have it. Raises EndpointError where a name fits nothing or several things, UsageError where
         the request contradicts itself.
         """
+        from netfs import datapath, diagnose
+        from netfs.cluster.endpoint import resolve
+
         request = datapath.request(proto=proto, port=port, sport=sport, size=size, df=df, family=family)
         start = resolve(self.topology, source, namespace)
         end = resolve(self.topology, destination, namespace)
@@ -72,6 +84,8 @@ class Cluster:
 
     @cached_property
     def _findings(self) -> tuple[Finding, ...]:
+        from netfs import diagnose
+
         return diagnose.examine(self.topology)
 
     def graph(self) -> networkx.MultiGraph[tuple[str, str, str]]:
@@ -108,6 +122,8 @@ def load(*uris: str, timeout: float | None = None) -> Cluster:
     ``timeout`` bounds, in seconds, how long a source may take. Raises SourceUriError, SourceError,
     SnapshotError, LabError.
     """
+    from netfs import sources
+
     return Cluster(Snapshots(sources.load(uris, timeout=timeout)))
 
 

@@ -11,7 +11,9 @@ from netfs.datapath.position import End, Position
 from netfs.datapath.request import Request
 from netfs.datapath.walk import Walk
 from netfs.errors import EndpointError, UsageError
+from netfs.model import ip
 from netfs.model.link import Link
+from netfs.model.packet import Packet
 from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Drop, EndpointRef, Trace
 
 BRANCHES = 8
@@ -36,8 +38,7 @@ def trace(topology: Topology, source: Endpoint, destination: Endpoint, request: 
     packet = request.packet(source.address or "", target)
     walk = Walk(topology)
     walk.whole = request.df is True
-    forward_ends = walk.run(Position("output", view, _first_link(view), Frame(packet, local=True)))
-    forward_ends = [_held(end, destination.view) for end in forward_ends]
+    forward_ends = [_held(end, destination.view) for end in _there(walk, view, packet)]
     forward = _direction(forward_ends)
     reverse = Direction(UNKNOWN, unknown="nothing arrived that could be answered")
     arrived = [end for end in forward_ends if end.verdict == DELIVERED]
@@ -77,6 +78,25 @@ def _first_link(view: NetNsView) -> Link:
     return links[0] if links else Link(0, "lo")
 
 
+def _there(walk: Walk, view: NetNsView, packet: Packet) -> list[End]:
+    """The packet's ways. A link-local address names no device: that one is meant on which it is reached."""
+    first = _first_link(view)
+    if not _scoped(packet.dst) or packet.dst in view.owned:
+        return walk.run(Position("output", view, first, Frame(packet, local=True)))
+    scoped = {address.index for address in view.netns.addresses if _scoped(address.local)}
+    links = [link for link in view.netns.links if link.index in scoped and not link.loopback]
+    tries = [
+        walk.run(Position("output", view, link, Frame(packet, local=True), oif=link.name)) for link in links or [first]
+    ]
+    reached = [ends for ends in tries if any(end.verdict == DELIVERED for end in ends)]
+    return [end for ends in reached or tries for end in ends]
+
+
+def _scoped(address: str) -> bool:
+    """Whether an address means something on one link alone (``rt6_need_strict``)."""
+    return ":" in address and ip.is_link_local(address)
+
+
 def _back(walk: Walk, arrived: list[End], source: NetNsView) -> Direction:
     """The answers to every branch that arrived."""
     walk.replying = True
@@ -84,7 +104,10 @@ def _back(walk: Walk, arrived: list[End], source: NetNsView) -> Direction:
     ends: list[End] = []
     for end in arrived[:BRANCHES]:
         at = end.at
-        ends += walk.run(Position("output", at.view, at.link, Frame(reply_of(at.frame.packet), local=True)))
+        answer = Frame(reply_of(at.frame.packet), local=True)
+        # ``icmpv6_echo_reply``, ``tcp_v6_send_response``: to a link-local address, out of the device it came in by.
+        oif = at.link.name if _scoped(answer.packet.dst) else None
+        ends += walk.run(Position("output", at.view, at.link, answer, oif=oif))
     return _direction([_held(end, source) for end in _different(ends)])
 
 

@@ -7,15 +7,16 @@ import os
 from dataclasses import replace
 
 from netfs.errors import SourceError, SourceUriError
-from netfs.sources import document
 from netfs.sources.uri import Found, SourceUri
 
 
 def find(uri: SourceUri) -> Found:
     """The nodes of every document. Raises SourceUriError, SourceError, SnapshotError."""
+    from netfs.sources import document  # what reads live nodes needs no decoder of documents
+
     if not uri.rest:
         raise SourceUriError(f"source {uri.text!r} names no file", hint="write file:PATH")
-    nodes = tuple(node for path in _paths(uri) for node in document.read(path).nodes)
+    nodes = tuple(node for path in _paths(uri, document.SUFFIXES) for node in document.read(path).nodes)
     if uri.name is not None:
         if len(nodes) != 1:
             what = f"source {uri.text!r}: the name {uri.name!r} fits one node, the file holds {len(nodes)}"
@@ -24,10 +25,10 @@ def find(uri: SourceUri) -> Found:
     return Found(snapshots=nodes)
 
 
-def _paths(uri: SourceUri) -> list[str]:
+def _paths(uri: SourceUri, suffixes: tuple[str, ...]) -> list[str]:
     path = os.path.expanduser(uri.rest)
     if os.path.isdir(path):
-        found = sorted(each.path for each in os.scandir(path) if each.name.endswith(document.SUFFIXES))
+        found = sorted(each.path for each in os.scandir(path) if each.name.endswith(suffixes))
         if not found:
             raise SourceError("no *.json or *.json.zst in the folder", where=path)
         return found

@@ -10,7 +10,8 @@ import pytest
 from netfs.cluster.endpoint import resolve
 from netfs.cluster.topology import Topology
 from netfs.datapath import request, trace
-from netfs.model.link import BridgePort
+from netfs.model.address import NUD_PERMANENT, Neighbour
+from netfs.model.link import IFF_UP, BridgePort
 from netfs.model.snapshot import NetNs
 from netfs.model.trace import Trace
 from tests.unit import clusters
@@ -48,3 +49,22 @@ def test_a_route_of_an_unheard_of_type_leaves_the_verdict_open(source: str) -> N
     answer = asked(edit, source, "10.244.2.2" if source != "pod-b" else "pod-a")
     assert answer.verdict == "unknown"
     assert "wormhole" in (answer.forward.unknown or answer.reverse.unknown or "")
+
+
+def test_a_fix_is_safe_to_paste_whatever_a_device_is_called() -> None:
+    """A link may be called after a command; the shell that a fix is pasted into must not run it."""
+
+    def edit(netns: NetNs) -> NetNs:
+        links = []
+        for link in netns.links:
+            if link.name == "cni0":
+                links.append(replace(link, name="$(reboot)", flags=link.flags & ~IFF_UP))
+            else:
+                links.append(replace(link, port=replace(link.port, state=0)) if link.port is not None else link)
+        return replace(netns, links=tuple(links))
+
+    known = clusters.add(neighbours=[Neighbour(2, 4, "10.244.1.3", "02:42:00:00:01:03", NUD_PERMANENT)])
+    topology = Topology(clusters.change(clusters.change(clusters.cluster(2, 2), "node1", edit), "pod-a", known))
+    drop = trace(topology, resolve(topology, "pod-a"), resolve(topology, "pod-c"), request()).forward.drop
+    assert drop is not None
+    assert drop.fix == "ip link set '$(reboot)' up"

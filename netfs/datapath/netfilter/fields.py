@@ -240,7 +240,9 @@ def _meta(meta: Meta, sight: Sight) -> Answer:
 def _protocol(key: str, packet: Packet) -> Answer:
     """What a packet is, on the layer that the key names."""
     if packet.proto == ARP:
-        return {"l4proto": NO_MATCH, "protocol": SYMBOLS["ether_type"]["arp"]}.get(key, Unknown(f"{key} of ARP"))
+        if key == "protocol":
+            return SYMBOLS["ether_type"]["arp"]
+        return NO_MATCH if key == "l4proto" else Unknown(f"{key} of ARP")
     if key == "l4proto":
         return _or_unknown(protocol_number(packet), "protocol")
     if key == "nfproto":
