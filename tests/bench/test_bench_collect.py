@@ -2,7 +2,8 @@
 
 All three read the same namespaces, in turn, in one run, as whole processes; the library alone is measured beside
 them. Against plotnetcfg the library holds the bar in a process that runs already; with the interpreter's start and
-the imports it does not quite, and that ratio is printed. plotnetcfg must look at PID 1, which some machines do not let it, so it gets a PID namespace; so do the others, to be fair.
+the imports it does not quite, and that ratio is printed. plotnetcfg must look at PID 1, which some machines do not
+let it, so it gets a PID namespace; so do the others, to be fair.
 """
 
 from __future__ import annotations
