@@ -36,7 +36,7 @@ lint: programs setup ## ruff, mypy --strict, the contracts between rooms, shellc
 	if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); fi
 
 bench: programs setup ## the bars of the project, each a ratio within one run; BENCH= hands options to pytest
-	@[ -z "$(wildcard tests/bench/*.py)" ] || $(PYTEST) tests/bench -m bench --benchmark-enable $(BENCH)
+	@[ -z "$(wildcard tests/bench/*.py)" ] || $(PYTEST) tests/bench -m bench --benchmark-enable -s $(BENCH)
 
 soak: programs setup ## thousands of random networks against the kernel; minutes
 	$(PYTEST) -m soak -n $(WORKERS) --timeout 7200
