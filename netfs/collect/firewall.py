@@ -18,6 +18,7 @@ from netfs.collect.netlink import (
     attribute,
     attributes,
     messages,
+    said,
     text,
 )
 
@@ -83,19 +84,19 @@ def read_firewall(
         try:
             wanted += _held(netfilter)
         except REFUSALS as refused:
-            gaps.append(("nft", str(refused)))
+            gaps.append(("nft", said(refused)))
     for field, module in parts.legacy:
         try:
             if file(f"{module}_names").strip():
                 wanted.append(field)
         except OSError as refused:
-            gaps.append((field, refused.strerror or str(refused)))
+            gaps.append((field, said(refused)))
     if netfilter is not None and parts.ipset:
         try:
             if _ipsets(netfilter):
                 wanted.append("ipset")
         except REFUSALS as refused:
-            gaps.append(("ipset", str(refused)))
+            gaps.append(("ipset", said(refused)))
     return _run(wanted, gaps) if wanted else {}
 
 
@@ -163,8 +164,8 @@ def _run(wanted: list[str], gaps: list[tuple[str, str]]) -> dict[str, str]:
             gaps.append((field, f"{program} did not end within {TIMEOUT:.0f} s"))
             continue
         if process.returncode:
-            said = err.decode("utf-8", "replace").strip().splitlines()
-            gaps.append((field, f"{program} ended with status {process.returncode}: {said[0] if said else ''}"))
+            words = err.decode("utf-8", "replace").strip().splitlines()
+            gaps.append((field, f"{program} ended with status {process.returncode}: {words[0] if words else ''}"))
         else:
             found[field] = out.decode("utf-8", "backslashreplace")
     return found

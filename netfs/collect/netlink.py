@@ -14,6 +14,7 @@ from typing import Self
 
 NETLINK_ROUTE = 0
 NETLINK_SOCK_DIAG = 4
+NETLINK_XFRM = 6
 NETLINK_NETFILTER = 12
 NETLINK_GENERIC = 16
 
@@ -121,8 +122,13 @@ def refusal(message: bytes, kind: int, flags: int) -> None:
     start = 20
     if kind == NLMSG_ERROR:
         start = 36 if flags & NLM_F_CAPPED or len(message) < 24 else 20 + HEADER.unpack_from(message, 20)[0]
-    said = attributes(message, start, len(message)) if flags & NLM_F_ACK_TLVS else {}
-    raise NetlinkError(-code, text(said.get(NLMSGERR_ATTR_MSG)) or os.strerror(-code))
+    tlvs = attributes(message, start, len(message)) if flags & NLM_F_ACK_TLVS else {}
+    raise NetlinkError(-code, text(tlvs.get(NLMSGERR_ATTR_MSG)) or os.strerror(-code))
+
+
+def said(failure: Exception) -> str:
+    """Why a question failed, in the kernel's words alone."""
+    return getattr(failure, "strerror", None) or str(failure)
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, int]]:

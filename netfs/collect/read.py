@@ -11,7 +11,7 @@ from contextlib import suppress
 from struct import Struct
 from typing import TypedDict
 
-from netfs.collect import counters, features, nsfs, questions, sysctls
+from netfs.collect import counters, features, nsfs, questions, sysctls, xfrm
 from netfs.collect.firewall import Parts, read_firewall, tracked
 from netfs.collect.modules import present
 from netfs.collect.netlink import (
@@ -25,6 +25,7 @@ from netfs.collect.netlink import (
     Netlink,
     attribute,
     messages,
+    said,
 )
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH = 18, 22, 26, 30
@@ -74,10 +75,13 @@ class Reader:
         self._self = os.open("/proc/thread-self", FOLDER)
         self._net = -1
         """/proc/thread-self/net of the namespace being read."""
-        self._at = nsfs.inode(nsfs.OWN)
-        """The namespace the thread is in. Its own can be read without privilege, so it is not entered again."""
+        self._own = os.open(nsfs.OWN, os.O_RDONLY | os.O_CLOEXEC)
+        """The way back: once another namespace was entered, a path below /proc/self may lead elsewhere."""
+        self._start = self._at = os.fstat(self._own).st_ino
+        """The namespace the thread began in, and is in. The latter can be read without privilege: not entered again."""
         self._diag = present("tcp_diag") and present("udp_diag") and present("inet_diag")
         self._netfilter = Parts()
+        self._xfrm = present("xfrm_user")
         self._ethtool = self._family()
 
     def _family(self) -> int | None:
@@ -91,10 +95,11 @@ class Reader:
     def close(self) -> None:
         """Give back what reading needs."""
         os.close(self._self)
+        os.close(self._own)
 
     def read(self, path: str, inode: int) -> Raw:
         """Enter the namespace at ``path`` and read it. Raises OSError where it cannot be entered or is another one."""
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.dup(self._own) if inode == self._start else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if os.fstat(fd).st_ino != inode:
                 raise FileNotFoundError(2, "another namespace has taken its place")
@@ -109,6 +114,7 @@ class Reader:
             self._routing(raw)
             self._features_of(raw)
             self._firewall(raw)
+            self._ipsec(raw)
             for name in counters.FILES:
                 self._keep(raw, name, name)
             self._sysctls(raw)
@@ -137,7 +143,7 @@ class Reader:
             raw["dumps"][what] = interrupted.data
             raw["gaps"].append((what, str(interrupted)))
         except (OSError, MalformedError) as failure:
-            raw["gaps"].append((what, str(failure)))
+            raw["gaps"].append((what, said(failure)))
 
     def _has_sockets(self) -> bool:
         """Whether the namespace has any socket but ours and the kernel's own; where that cannot be told, yes."""
@@ -173,6 +179,12 @@ class Reader:
             if parts.conntrack:
                 with suppress(OSError, MalformedError):  # the files of /proc/sys say the same
                     raw["sysctls"] |= tracked(netfilter)
+
+    def _ipsec(self, raw: Raw) -> None:
+        """Whether policies decide on packets as well."""
+        there = xfrm.look(self._buffer) if self._xfrm else None
+        if there is not None:
+            raw["gaps"].append(("xfrm", there))
 
     def _keep(self, raw: Raw, what: str, name: str) -> None:
         try:
@@ -219,12 +231,12 @@ def kernel_wide(
     try:
         names = features.ask_names(buffer)
     except (OSError, InterruptedDumpError, MalformedError) as failure:
-        note("features", str(failure))
+        note("features", said(failure))
     try:
         with Netlink(NETLINK_ROUTE, buffer) as route:
             found["neighbour_tables"] = route.dump(RTM_GETNEIGHTBL, bytes(4))
     except (OSError, InterruptedDumpError, MalformedError) as failure:
-        note("neighbour table limits", str(failure))
+        note("neighbour table limits", said(failure))
     try:
         with open("/proc/thread-self/net/softnet_stat", "rb") as file:
             found["softnet"] = file.read()

@@ -18,6 +18,9 @@ from netfs.model.trace import DELIVERED
 if TYPE_CHECKING:
     from netfs.datapath.walk import Walk
 
+BROADCASTS = "net.ipv4.icmp_echo_ignore_broadcasts"
+LIMITED = "255.255.255.255"
+
 
 def local(walk: Walk, at: Position) -> Step:
     """The INPUT hook, then the protocol."""
@@ -30,10 +33,26 @@ def local(walk: Walk, at: Position) -> Step:
     if packet.proto == "icmp":
         if packet.family == 4 and not walk.replying and at.view.sysctl("net.ipv4.icmp_echo_ignore_all", 0):
             return drop(at, "deliver", "ECHO_IGNORED", f"{at.view.name} answers no echo (icmp_echo_ignore_all)")
+        if _broadcast(at) and not walk.replying and at.view.sysctl(BROADCASTS, 1):
+            return drop(at, "deliver", "ECHO_IGNORED", _no_echo(at))
         return _delivered(at, "ICMP is answered by the kernel" if not walk.replying else "the answer is here")
     if walk.replying:
         return _delivered(at, "the answer is here")
     return _socket(at, packet)
+
+
+def _broadcast(at: Position) -> bool:
+    """``RTCF_BROADCAST``: the route that the packet was taken in by says so (``ip_route_input_slow``)."""
+    return at.frame.packet.dst == LIMITED or (at.route is not None and at.route.type == "broadcast")
+
+
+def _no_echo(at: Position) -> str:
+    """Broadcast echo requests are ignored by default (``icmp_rcv`` in net/ipv4/icmp.c)."""
+    taken = "" if at.view.sysctl(BROADCASTS) is not None else ", taken to be 1, the default"
+    return (
+        f"{at.frame.packet.dst} is a broadcast address: {at.view.name} answers no echo that is sent to it "
+        f"({BROADCASTS}{taken})"
+    )
 
 
 def _hook(walk: Walk, at: Position) -> End | None:

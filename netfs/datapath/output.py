@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
 from netfs.datapath import hooks
-from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
+from netfs.datapath.position import End, Position, Step, Ways, drop, followed, unknown
 from netfs.datapath.request import number
 from netfs.datapath.routing import RouteAnswer, RouteQuery, describe, lookup, select_source
 from netfs.datapath.vxlan import OVERHEAD
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 IPV6_LEAST_MTU = 1280
 """RFC 8200 5."""
+ROUTING = ("routes", "rules", "links", "addresses", "xfrm")
+"""Gaps that leave it open what becomes of a packet that is routed."""
 
 ERRORS = {
     "none": ("IP_OUTNOROUTES", "there is no route to {dst}: Network is unreachable"),
@@ -36,9 +38,9 @@ ERRORS = {
 def route_local(_walk: Walk, at: Position) -> Step:
     """A packet made in this namespace finds its way out, or back to itself."""
     view, packet = at.view, at.frame.packet
-    gap = next((gap for gap in view.gaps if gap.what in ("routes", "rules", "links", "addresses")), None)
-    if gap is not None:
-        return unknown(at, "output", f"the {gap.what} of {view.name} could not be read: {gap.reason}")
+    missing = unread(view)
+    if missing is not None:
+        return unknown(at, "output", missing)
     if packet.family == 6 or ":" in packet.dst:
         off = _ipv6_off(at)
         if off is not None:
@@ -51,11 +53,22 @@ def route_local(_walk: Walk, at: Position) -> Step:
         return unknown(at, "output", answer.unknown or "the routing tables cannot be decided")
     if not answer.usable:
         return _no_way(at, answer, packet.dst)
-    ways = [_way(at, answer, query, hop) for hop in answer.nexthops or (NextHop(None),)]
+    hops, left = followed(answer.nexthops)
+    ways = [_way(at, answer, query, hop, left) for hop in hops]
     if len(ways) == 1:
         return ways[0]
     going = [way for way in ways if isinstance(way, Position)]
     return Ways(going) if len(going) > 1 else ways[0]
+
+
+def unread(view: NetNsView) -> str | None:
+    """What is not known of all that decides on any packet that is routed here, in words."""
+    gap = next((gap for gap in view.gaps if gap.what in ROUTING), None)
+    if gap is None:
+        return None
+    if gap.what == "xfrm":
+        return f"what IPsec does in {view.name} is not known: {gap.reason}"
+    return f"the {gap.what} of {view.name} could not be read: {gap.reason}"
 
 
 def _again_with_source(view: NetNsView, answer: RouteAnswer, query: RouteQuery) -> tuple[RouteAnswer, RouteQuery]:
@@ -112,8 +125,8 @@ def _no_way(at: Position, answer: RouteAnswer, dst: str) -> End:
     return drop(at, "output", reason, f"{where} {at.view.name}: {why}", evidence=evidence, slug=slug)
 
 
-def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop) -> Step:
-    """One way of an equal-cost route; most routes have one."""
+def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, left: str) -> Step:
+    """One way of an equal-cost route; most routes have one. ``left``: a word on ways that are not followed."""
     view, frame = at.view, at.frame
     source, chosen = select_source(view, answer, query, hop if hop.index is not None else None)
     if source is None:
@@ -126,9 +139,10 @@ def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop) -> 
     if hop.encap is not None:
         return unknown(at, "output", f"the route encapsulates with {hop.encap}: not modelled")
     evidence = describe(answer.route, view) if answer.route is not None else None
-    why = f"{evidence or 'taken to be on the link'}"
+    why = evidence or "taken to be on the link"
     if not query.src:
         why += f", source {source}: {chosen}"
+    why += left
     way = at.go("egress", link=link, frame=frame, next_hop=hop.gateway, route=answer.route)
     way.note("output", "local" if answer.kind == "local" else "forward", why, evidence=evidence, frame=frame)
     return way

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.frame import Frame
 from netfs.model.link import Link
-from netfs.model.route import Route
+from netfs.model.route import NextHop, Route
 from netfs.model.trace import DROPPED, UNKNOWN, Hop
 
 
@@ -162,6 +162,16 @@ class End:
 
 
 Step = Position | Copies | Ways | End
+
+FOLLOWED = 32
+"""So many of a route's equal-cost ways are walked."""
+
+
+def followed(hops: tuple[NextHop, ...]) -> tuple[tuple[NextHop, ...], str]:
+    """The next hops to walk (one without a device where the route has none), and a word on those left out."""
+    if len(hops) <= FOLLOWED:
+        return hops or (NextHop(None),), ""
+    return hops[:FOLLOWED], f"; only the first {FOLLOWED} of {len(hops):,} equal-cost ways are followed"
 
 
 def drop(

@@ -11,8 +11,8 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from netfs.datapath import hooks
-from netfs.datapath.output import query_of, size
-from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
+from netfs.datapath.output import query_of, size, unread
+from netfs.datapath.position import End, Position, Step, Ways, drop, followed, unknown
 from netfs.datapath.routing import RouteAnswer, describe, lookup, martian_check, reverse_check
 from netfs.model import ip
 from netfs.model.link import Link
@@ -44,9 +44,9 @@ def arrive(walk: Walk, at: Position) -> Step:
     if link.loopback:
         # The route of its output stays with a looped packet: ip_rcv_finish asks no tables.
         return at.go("deliver", iif=link)
-    gap = next((gap for gap in view.gaps if gap.what in ("routes", "rules", "links", "addresses")), None)
-    if gap is not None:
-        return unknown(at, "route", f"the {gap.what} of {view.name} could not be read: {gap.reason}")
+    missing = unread(view)
+    if missing is not None:
+        return unknown(at, "route", missing)
     return _routed(walk, at)
 
 
@@ -61,13 +61,14 @@ def _routed(walk: Walk, at: Position) -> Step:
     if answer.kind == "unknown":
         return unknown(at, "route", answer.unknown or "the routing tables cannot be decided")
     if answer.kind in DELIVERED_HERE:
-        return _believed(at, 0) or at.go("deliver", iif=link)
+        return _believed(at, 0) or at.go("deliver", iif=link, route=answer.route)
     off = _not_forwarding(at)
     if off is not None:
         return off
     if answer.kind != "unicast":
         return _no_way(at, answer)
-    ways = [_forward(walk, at.go("route", iif=link), answer, hop) for hop in answer.nexthops or (NextHop(None),)]
+    hops, left = followed(answer.nexthops)
+    ways = [_forward(walk, at.go("route", iif=link), answer, hop, left) for hop in hops]
     going = [way for way in ways if isinstance(way, Position)]
     return Ways(going) if len(going) > 1 else ways[0]
 
@@ -151,8 +152,8 @@ def _no_way(at: Position, answer: RouteAnswer) -> End:
     )
 
 
-def _forward(walk: Walk, at: Position, answer: RouteAnswer, hop: NextHop) -> Step:
-    """``ip_forward``: source, TTL, size, then the FORWARD hook."""
+def _forward(walk: Walk, at: Position, answer: RouteAnswer, hop: NextHop, left: str) -> Step:
+    """``ip_forward``: source, TTL, size, then the FORWARD hook. ``left``: a word on ways that are not followed."""
     view, link, packet = at.view, at.link, at.frame.packet
     out = view.links.get(hop.index or 0)
     if out is None:
@@ -167,7 +168,7 @@ def _forward(walk: Walk, at: Position, answer: RouteAnswer, hop: NextHop) -> Ste
     if packet.family == 6 and ip.is_link_local(packet.src):
         return drop(at, "route", "IP_INHDR", f"{view.name} does not forward from a link-local source")
     evidence = describe(answer.route, view) if answer.route is not None else None
-    at.note("route", "forward", evidence or "taken to be on the link", evidence=evidence)
+    at.note("route", "forward", f"{evidence or 'taken to be on the link'}{left}", evidence=evidence)
     way = at.go("egress", link=out, iif=link, next_hop=hop.gateway, route=answer.route)
     too_big = size(way, link)
     if too_big is not None:

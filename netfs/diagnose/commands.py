@@ -15,6 +15,9 @@ from netfs.model.trace import Finding
 MANY = 8
 """With more peers than this a daemon's restart is the better repair, and a fix says so."""
 
+SHOWN = 5
+"""So many names a sentence tells; of more it says the number."""
+
 
 def finding(
     slug: str, view: NetNsView, device: Link | str | None, evidence: str, fix: str, severity: str = "error"
@@ -23,6 +26,12 @@ def finding(
     name = device.name if isinstance(device, Link) else device
     where = view.name if name is None else f"{view.name}/{name}"
     return Finding(slug, severity, where, evidence, fix, node=view.node.name, netns=view.name)
+
+
+def some(names: list[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def ip_tool(address: str) -> str:

@@ -80,6 +80,8 @@ def write(snapshots: Snapshots, path: Path) -> None:
         with open(draft, "wb") as file:
             file.write(encode(snapshots, compress=path.suffix == ".zst"))
         os.replace(draft, path)
+    except OSError as failure:
+        raise OSError(failure.errno, failure.strerror, str(path)) from None
     finally:
         if os.path.lexists(draft):
             os.unlink(draft)

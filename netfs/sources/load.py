@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from netfs.collect import collect
+from netfs.collect import collect, nsfs
 from netfs.collect.naming import unique
 from netfs.collect.target import Target, TargetError
 from netfs.errors import SourceError, SourceUriError
@@ -34,6 +34,7 @@ def load(uris: Sequence[str], *, timeout: float | None = None) -> tuple[NodeSnap
     """
     wanted = tuple(dict.fromkeys(uris)) or (default_uri(),)
     found = [_bounded(lambda uri=uri: open_uri(uri), timeout, uri) for uri in wanted]  # type: ignore[misc]
+    _once(found)
     live = _read([each for each in found if each.targets], timeout)
     nodes = tuple(
         node
@@ -63,6 +64,22 @@ def _read(found: Sequence[Found], timeout: float | None) -> dict[tuple[str, str]
     return read
 
 
+def _once(found: Sequence[Found]) -> None:
+    """Raises SourceUriError where one namespace is asked for as two nodes: what is between them cannot be told."""
+    seen: dict[int, Target] = {}
+    for target in (target for each in found for target in each.targets):
+        try:
+            first = seen.setdefault(nsfs.inode(target.netns), target)
+        except OSError:
+            continue  # collect says why
+        if first is not target:
+            raise SourceUriError(
+                f"one namespace is there twice: as {first.name!r} from {first.source}, "
+                f"and as {target.name!r} from {target.source}",
+                hint="name it once",
+            )
+
+
 def _distinct(nodes: tuple[NodeSnapshot, ...]) -> tuple[NodeSnapshot, ...]:
     """Every node with a name of its own. Raises SourceUriError; a second fabric is renamed."""
     seen: dict[str, str] = {}
@@ -74,7 +91,7 @@ def _distinct(nodes: tuple[NodeSnapshot, ...]) -> tuple[NodeSnapshot, ...]:
         if name in seen:
             raise SourceUriError(
                 f"two nodes are called {name!r}: from {seen[name]} and {node.source}",
-                hint="give one a name of its own: NAME=SOURCE",
+                hint="a source of one node takes a name: NAME=SOURCE; read those of several nodes one after the other",
             )
         seen[name] = node.source
         named.append(node if name == node.name else replace(node, name=name))

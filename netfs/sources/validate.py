@@ -11,6 +11,13 @@ from netfs.model.route import Route, Rule
 from netfs.model.snapshot import NetNs, NodeSnapshot, Snapshots
 
 MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+ACTIONS = ("lookup", "goto", "nop", "blackhole", "unreachable", "prohibit")
+ROUTE_TYPES = (
+    *("unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw", "nat"),
+    *("unspec", "xresolve"),
+)
+NUMBERED = re.compile(r"(?:action|type)-[0-9]{1,3}")
+"""How a number of the kernel is kept that has no name."""
 U16, U32, S32, U64 = 0xFFFF, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF
 
 
@@ -96,6 +103,11 @@ def _link(link: Link) -> None:
 
 def _route(route: Route) -> None:
     _prefix(route.dst, route.family)
+    length = route.dst.partition("/")[2]
+    if not (length.isascii() and length.isdigit()):
+        raise InvalidError(f"{route.dst[:60]!r} is a destination without its length")
+    if route.type not in ROUTE_TYPES and NUMBERED.fullmatch(route.type) is None:
+        raise InvalidError(f"route type {route.type[:40]!r}")
     _prefix(route.src, route.family)
     _within("route", (route.table, route.scope, route.metric, route.tos, route.mtu, route.nh_id, route.pref), U32)
     _addresses(route.prefsrc)
@@ -107,6 +119,8 @@ def _route(route: Route) -> None:
 def _rule(rule: Rule) -> None:
     if rule.family not in ip.BITS:
         raise InvalidError(f"rule of family {rule.family}")
+    if rule.action not in ACTIONS and NUMBERED.fullmatch(rule.action) is None:
+        raise InvalidError(f"rule action {rule.action[:40]!r}")
     _prefix(rule.src, rule.family)
     _prefix(rule.dst, rule.family)
     numbers = (rule.priority, rule.table, rule.goto, rule.fwmark, rule.fwmask, rule.tos, rule.proto, rule.flags)

@@ -97,6 +97,46 @@ print(json.dumps([one, steady(collect([Target("a", "/run/netns/a", reach="all")]
     assert len(alone) == 6
 
 
+def test_a_fork_finds_its_own_namespace_after_another() -> None:
+    """/proc/self is the fork itself: once it entered another namespace, /proc/self/ns/net is that one."""
+    nodes = inside(
+        PAIR,
+        START
+        + """
+from netfs.collect import workers
+workers.WORTH_A_FORK = 2
+os.sched_getaffinity = lambda pid: {0, 1}
+print(json.dumps(shown(collect([Target("a", "/run/netns/a"), Target("me", "/proc/self/ns/net", reach="all")]))))""",
+    )
+    assert [node["name"] for node in nodes] == ["a", "me"]
+    assert "me" in nodes[1]["namespaces"]
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("policy add dir out src 10.0.0.1/32 dst 10.0.0.2/32 action block", "1 IPsec policy is there"),
+        ("policy add dir fwd src fd00::/64 dst fd01::/64 action allow", "1 IPsec policy is there"),
+        ("policy setdefault in block", "no IPsec policy matches are blocked"),
+    ],
+)
+def test_ipsec_policies_are_a_gap_of_the_namespace_that_holds_them(command: str, says: str) -> None:
+    known, nodes = inside(
+        "ip netns add a; ip netns add b",
+        START
+        + f"""
+import subprocess
+done = subprocess.run("ip -n a xfrm {command}".split(), capture_output=True)
+nodes = collect([Target("a", "/run/netns/a"), Target("b", "/run/netns/b")])
+print(json.dumps([done.returncode == 0, shown(nodes)]))""",
+    )
+    if not known:
+        pytest.skip("this kernel, or this ip, knows no such IPsec policy")
+    assert [gap[:2] for gap in nodes[0]["gaps"]] == [["a", "xfrm"]]
+    assert says in nodes[0]["gaps"][0][2]
+    assert nodes[1]["gaps"] == []
+
+
 def test_a_reader_that_dies_is_replaced() -> None:
     (node,) = inside(
         PAIR,

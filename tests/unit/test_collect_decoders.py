@@ -31,6 +31,7 @@ from netfs.collect.netlink import (
     attributes,
     messages,
     refusal,
+    said,
 )
 from netfs.collect.read import DUMPS, FDB, RTM_GETNEIGH, Raw
 from netfs.collect.routes import decode_routes
@@ -130,6 +131,11 @@ def test_attributes_that_lie_about_their_length_are_malformed(attribute_bytes: b
 def test_a_message_longer_than_the_answer_is_malformed() -> None:
     with pytest.raises(MalformedError):
         list(messages(HEADER.pack(4096, 24, 2, 1, 0)))
+
+
+def test_a_failure_is_said_without_its_number() -> None:
+    assert said(PermissionError(1, "Operation not permitted")) == "Operation not permitted"
+    assert said(MalformedError("a message of 3 bytes")) == "a message of 3 bytes"
 
 
 def test_a_refusal_carries_the_kernels_words() -> None:

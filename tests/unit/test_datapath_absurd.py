@@ -12,6 +12,7 @@ from netfs.cluster.topology import Topology
 from netfs.datapath import request, trace
 from netfs.model.address import NUD_PERMANENT, Neighbour
 from netfs.model.link import IFF_UP, BridgePort
+from netfs.model.route import RTNH_F_ONLINK, NextHop
 from netfs.model.snapshot import NetNs
 from netfs.model.trace import Trace
 from tests.unit import clusters
@@ -49,6 +50,23 @@ def test_a_route_of_an_unheard_of_type_leaves_the_verdict_open(source: str) -> N
     answer = asked(edit, source, "10.244.2.2" if source != "pod-b" else "pod-a")
     assert answer.verdict == "unknown"
     assert "wormhole" in (answer.forward.unknown or answer.reverse.unknown or "")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("source", ["node/node1", "pod-a"])
+def test_of_thousands_of_equal_cost_ways_the_first_are_followed_and_the_answer_says_so(source: str) -> None:
+    def edit(netns: NetNs) -> NetNs:
+        hops = tuple(NextHop(4, "10.244.2.0", flags=RTNH_F_ONLINK) for _ in range(5000))
+        routes = (replace(r, nexthops=hops) if r.dst == "10.244.2.0/24" else r for r in netns.routes)
+        return replace(netns, routes=tuple(routes))
+
+    answer = asked(edit, source)
+    assert answer.verdict == "delivered"
+    assert len(answer.forward.branches) == 31
+    told = [hop.why for hop in answer.forward.hops if "equal-cost" in hop.why]
+    assert len(told) == 1
+    assert told[0].endswith("only the first 32 of 5,000 equal-cost ways are followed")
+    assert len(told[0]) < 4000
 
 
 def test_a_fix_is_safe_to_paste_whatever_a_device_is_called() -> None:

@@ -273,6 +273,25 @@ def test_pods_of_one_node_meet_on_the_bridge() -> None:
     assert {hop.node for hop in answer.forward.hops} == {"node1"}
 
 
+BROADCASTS = "net.ipv4.icmp_echo_ignore_broadcasts"
+
+
+@pytest.mark.parametrize("destination", ["10.244.2.255", "10.244.1.255"])
+def test_an_echo_request_to_a_broadcast_address_is_not_answered(destination: str) -> None:
+    """The switch was not read here: the kernel's default is taken, and the answer says so."""
+    answer = traced({}, destination=destination)
+    node = "node2" if destination.startswith("10.244.2") else lost(answer)[1]
+    assert lost(answer) == ("forward", node, lost(answer)[2], "ECHO_IGNORED")
+    assert answer.forward.drop is not None
+    assert "broadcast address" in answer.forward.drop.why
+    assert f"{BROADCASTS}, taken to be 1, the default" in answer.forward.drop.why
+
+
+def test_an_echo_request_to_a_broadcast_address_arrives_where_the_switch_is_off() -> None:
+    answer = traced({"node2": clusters.sysctl(BROADCASTS, 0)}, destination="10.244.2.255")
+    assert answer.forward.verdict == "delivered"
+
+
 def test_isolated_ports_do_not_talk() -> None:
     """Both ends isolated: the ARP question never arrives."""
     changes = {"node1": [clusters.port("veth1x1", isolated=True), clusters.port("veth1x2", isolated=True)]}

@@ -13,7 +13,7 @@ from netfs.model.snapshot import Gap
 from tests.unit import clusters
 
 
-@pytest.mark.parametrize("what", ["routes", "rules", "links", "addresses", "nft", "iptables_legacy"])
+@pytest.mark.parametrize("what", ["routes", "rules", "links", "addresses", "xfrm", "nft", "iptables_legacy"])
 def test_a_gap_in_what_decides_makes_the_verdict_unknown(what: str) -> None:
     """node2's state was not read: the trace goes to node2 and no further."""
     snapshots = [

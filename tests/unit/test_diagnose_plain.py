@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from netfs import diagnose
 from netfs.cluster.topology import Topology
 from netfs.model.link import Bridge, BridgePort, Link
 from netfs.model.route import Route
-from netfs.model.snapshot import NodeSnapshot, Pod
+from netfs.model.snapshot import NetNs, NodeSnapshot, Pod
 from tests.unit.clusters import address, change, device, down, mac, namespace, no_route, route
 
 
@@ -49,6 +51,46 @@ def test_docker_hosts_with_the_same_private_subnet_are_healthy() -> None:
 def test_a_fault_on_a_docker_host_is_found_all_the_same() -> None:
     snapshots = change([_host(1), _host(2)], "host2", down("docker0"))
     assert [(f.slug, f.object) for f in diagnose.examine(Topology(snapshots))] == [("bridge-down", "host2/docker0")]
+
+
+def _not_forwarding(netns: NetNs) -> NetNs:
+    links = tuple(replace(link, ipv4={**link.ipv4, "forwarding": 0}) for link in netns.links)
+    return replace(netns, links=links, sysctls={**netns.sysctls, "net.ipv4.ip_forward": 0})
+
+
+def _without_bridge(netns: NetNs) -> NetNs:
+    """As the ptp plugin makes it: no bridge, and the gateway's address on every veth."""
+    links = tuple(replace(link, master=None, port=None) for link in netns.links if link.name != "docker0")
+    addresses = [own for own in netns.addresses if own.index != 3]
+    addresses += [address(10 + each, "172.17.0.1/32") for each in (1, 2)]
+    return replace(netns, links=links, addresses=tuple(addresses))
+
+
+def test_a_docker_host_that_does_not_forward() -> None:
+    found = diagnose.examine(Topology(change([_host(1)], "host1", _not_forwarding)))
+    assert [(f.slug, f.object, f.fix) for f in found] == [
+        ("forwarding-off", "host1", "sysctl -w net.ipv4.ip_forward=1")
+    ]
+    assert "arrives on docker0" in found[0].evidence
+
+
+def test_pods_on_veths_of_a_node_that_does_not_forward() -> None:
+    assert diagnose.examine(Topology(change([_host(1)], "host1", _without_bridge))) == ()
+    found = diagnose.examine(Topology(change([_host(1)], "host1", _without_bridge, _not_forwarding)))
+    assert [(f.slug, f.object) for f in found] == [("forwarding-off", "host1")]
+    assert "arrives on veth1, veth2" in found[0].evidence
+
+
+def test_a_bridge_that_is_only_a_switch_needs_no_forwarding() -> None:
+    """Neither an address of the node nor a way out: the containers talk among themselves."""
+
+    def switch(netns: NetNs) -> NetNs:
+        return replace(netns, addresses=tuple(own for own in netns.addresses if own.index != 3))
+
+    snapshots = change([_host(1)], "host1", _not_forwarding, switch)
+    for name in ("c11", "c12"):
+        snapshots = change(snapshots, name, no_route("0.0.0.0/0"))
+    assert "forwarding-off" not in [f.slug for f in diagnose.examine(Topology(snapshots))]
 
 
 def _host_gw() -> list[NodeSnapshot]:

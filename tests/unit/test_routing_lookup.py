@@ -156,6 +156,16 @@ def test_goto_skips_rules_and_nop_does_nothing() -> None:
     assert lookup(view, RouteQuery("10.9.0.1")).kind == "prohibit"
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("target", [0, 10])
+def test_a_goto_that_leads_back_leaves_the_answer_open(target: int) -> None:
+    """No kernel takes such a rule; a file may hold it, and must not hold up the walk."""
+    rules = (Rule(4, 0, action="nop"), Rule(4, 10, action="goto", goto=target), *RULES4[1:])
+    answer = lookup(namespace(rules=rules), RouteQuery("10.0.0.9"))
+    assert answer.kind == "unknown"
+    assert "leads back" in (answer.unknown or "")
+
+
 def test_suppression_rejects_short_prefixes_and_device_groups() -> None:
     rules = (*RULES4, Rule(4, 100, table=254, suppress_prefixlength=0), Rule(4, 200, table=100))
     view = namespace(via("0.0.0.0/0", "10.0.0.1"), via("0.0.0.0/0", "10.1.0.1", 3, table=100), rules=rules)

@@ -128,6 +128,13 @@ def test_an_unreadable_file_is_a_snapshot_error(tmp_path: Path) -> None:
         document.read(str(tmp_path))
 
 
+def test_a_file_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "x.json"
+    with pytest.raises(FileNotFoundError) as refused:
+        document.write(SNAPSHOTS, path)
+    assert refused.value.filename == str(path)
+
+
 def netns_with(**fields: Any) -> Snapshots:
     node = SNAPSHOTS.nodes[0]
     return Snapshots((replace(node, namespaces=(replace(NODE, **fields), POD)),))
@@ -145,7 +152,12 @@ def netns_with(**fields: Any) -> Snapshots:
         netns_with(routes=(Route(4, "10.0.0.0/24", nexthops=(NextHop(1, "gateway"),)),)),
         netns_with(routes=(Route(4, "10.0.0.0/24", nexthops=(NextHop(-1),)),)),
         netns_with(routes=(Route(6, "10.0.0.0/24"),)),
+        netns_with(routes=(Route(4, "10.0.0.0"),)),
+        netns_with(routes=(Route(4, "10.0.0.0/"),)),
+        netns_with(routes=(Route(4, "10.0.0.0/+8"),)),
+        netns_with(routes=(Route(4, "10.0.0.0/24", type="uni-cast"),)),
         netns_with(rules=(Rule(4, -5),)),
+        netns_with(rules=(Rule(4, 5, action="fly"),)),
         netns_with(rules=(Rule(4, 5, src="10.0.0.0/99"),)),
         netns_with(neighbours=(Neighbour(1, 4, "10.0.0.1", "02:00"),)),
         netns_with(fdb=(FdbEntry(1, "02:00:00:00:00:01", dst="nowhere"),)),

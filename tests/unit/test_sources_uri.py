@@ -110,6 +110,23 @@ def test_two_nodes_of_one_name_are_refused_and_two_fabrics_are_not(tmp_path: Pat
     assert len(load([one, one])) == 2
 
 
+def test_names_that_collide_say_what_works_for_sources_of_several_nodes(tmp_path: Path) -> None:
+    """``x=lab:two`` and ``x=file:FOLDER`` are refused, so a name alone is no advice."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        save(tmp_path / folder, "n")
+    with pytest.raises(SourceUriError) as refused:
+        load([f"file:{tmp_path}/one", f"file:{tmp_path}/two"])
+    assert "one after the other" in (refused.value.hint or "")
+
+
+def test_a_namespace_that_is_named_twice_is_refused() -> None:
+    me = f"pid:{os.getpid()}"
+    with pytest.raises(SourceUriError, match="one namespace is there twice: as 'a' from") as refused:
+        load([f"a={me}", f"b={me}"])
+    assert "\n" not in str(refused.value)
+
+
 def test_a_source_that_does_not_answer_is_left_in_time(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "silent.json")
     with pytest.raises(SourceError, match=r"no answer within 0\.2 s"):

@@ -39,6 +39,8 @@ def walk(routing: Routing, flow: Flow, search: Search) -> RouteAnswer:
                 return _undecided(compiled, considered)
             if compiled.goto is not None:
                 considered.append(f"rule {compiled.text}")
+                if compiled.goto < position:
+                    return _backwards(compiled, considered)
                 position = compiled.goto
             continue
         answer = _act(routing, compiled, flow, search, considered)
@@ -53,6 +55,12 @@ def _undecided(compiled: CompiledRule, considered: list[str]) -> RouteAnswer:
     names += ["find_saddr"] if rule.flags & FIND_SADDR else []
     why = f"rule {compiled.text}: whether {', '.join(names)} fits the packet is not known"
     return RouteAnswer("unknown", rule=rule, considered=(*considered, why), unknown=why)
+
+
+def _backwards(compiled: CompiledRule, considered: list[str]) -> RouteAnswer:
+    """``fib_nl2rule`` refuses a target that is not behind its rule: no kernel holds what this snapshot says."""
+    why = f"rule {compiled.text} leads back to itself or to an earlier rule, which no kernel allows"
+    return RouteAnswer("unknown", rule=compiled.rule, considered=tuple(considered), unknown=why)
 
 
 def _act(

@@ -60,6 +60,10 @@ def table_name(table: int) -> str:
     return TABLES.get(table, str(table))
 
 
+SHOWN = 32
+"""So many next hops of a route are told; of more the number."""
+
+
 def describe(route: Route, view: NetNsView) -> str:
     """The route as ``ip route`` prints it, on one line."""
     words = [] if route.type == "unicast" else [route.type]
@@ -88,11 +92,19 @@ def describe(route: Route, view: NetNsView) -> str:
     if route.mtu is not None:
         words += ["mtu", "lock", str(route.mtu)] if route.mtu_locked else ["mtu", str(route.mtu)]
     if not single:
-        for hop in route.nexthops:
-            words += ["nexthop", *_hop(hop, view, route.family), "weight", str(hop.weight), *_flags(hop)]
+        words += _branches(route, view)
     if route.family == 6 and route.pref:
         words += ["pref", PREFERENCES.get(route.pref, str(route.pref))]
     return " ".join(words)
+
+
+def _branches(route: Route, view: NetNsView) -> list[str]:
+    words: list[str] = []
+    for hop in route.nexthops[:SHOWN]:
+        words += ["nexthop", *_hop(hop, view, route.family), "weight", str(hop.weight), *_flags(hop)]
+    if len(route.nexthops) > SHOWN:
+        words.append(f"and {len(route.nexthops) - SHOWN:,} more")
+    return words
 
 
 def _destination(route: Route) -> str:

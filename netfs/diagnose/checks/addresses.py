@@ -7,7 +7,7 @@ from shlex import quote
 
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Port
-from netfs.diagnose.commands import default_via, finding, free_address, ip_tool
+from netfs.diagnose.commands import default_via, finding, free_address, ip_tool, some
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import Attachment, PodBridge, network, overlap, site
 from netfs.model import ip
@@ -148,7 +148,7 @@ def _votes(evidence: Evidence, bridge: PodBridge, family: int, subnet: str) -> I
 
 def _routed_lengths(view: NetNsView, gateways: tuple[str, ...], subnet: str) -> list[int]:
     return [
-        int(route.dst.partition("/")[2])
+        ip.prefix(route.dst)[1]
         for gateway in gateways
         for route in site(view).by_gateway.get(gateway, ())
         if overlap(route.dst, subnet)
@@ -208,7 +208,7 @@ def duplicates(evidence: Evidence, bridge: PodBridge) -> Iterator[Finding]:
 
 def duplicate_address(evidence: Evidence, address: str, owners: list[Port]) -> Finding:
     """The finding for one address on several devices; who should give way is learned from what else they hold."""
-    names = ", ".join(sorted(f"{port.view.name}/{port.link.name}" for port in owners))
+    names = some(sorted(f"{port.view.name}/{port.link.name}" for port in owners))
 
     def claim(port: Port) -> tuple[bool, bool, bool, bool, int]:
         others = [a for a in port.view.addresses.get(port.link.index, ()) if a.local != address and a.scope == 0]
@@ -238,7 +238,7 @@ def duplicate_address(evidence: Evidence, address: str, owners: list[Port]) -> F
 
 
 def _duplicate_mac(bridge: PodBridge, mac: str, owners: list[Port]) -> Finding:
-    names = ", ".join(sorted(f"{port.view.name}/{port.link.name}" for port in owners))
+    names = some(sorted(f"{port.view.name}/{port.link.name}" for port in owners))
     remembered = {
         n.address: n.mac
         for n in bridge.view.netns.neighbours

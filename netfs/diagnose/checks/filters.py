@@ -21,7 +21,7 @@ from netfs.model.trace import Finding
 TOO_BIG = {("icmp", "frag-needed"), ("icmp", 4), ("icmpv6", "packet-too-big"), ("icmpv6", 2)}
 _DROPS = re.compile(
     r"^(?:\[\d+:\d+\] )?-A (?P<rule>(?P<chain>\S+)(?: -[io] \S+)? -p (?P<proto>udp|icmp|ipv6-icmp|icmpv6)(?: -m \S+)?"
-    r"(?: --dport (?P<port>\d+)| --icmp(?:v6)?-type (?P<type>\S+))(?: -m comment --comment (?:\S+|\"[^\"]*\"))?"
+    r"(?: --dport (?P<port>\d{1,5})| --icmp(?:v6)?-type (?P<type>\S+))(?: -m comment --comment (?:\S+|\"[^\"]*\"))?"
     r" -j (?P<target>DROP|REJECT)(?: --reject-with \S+)?)$",
     re.MULTILINE,
 )
@@ -61,24 +61,28 @@ def _nft(view: NetNsView, text: str, ports: set[int]) -> Iterator[Finding]:
         listed = json.loads(text).get("nftables", [])
         hooks = {_chain(c["chain"]) for item in listed if (c := item) and "chain" in item and "hook" in c["chain"]}
         rules = [item["rule"] for item in listed if "rule" in item]
-    except (ValueError, AttributeError, TypeError, KeyError):
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return
     for rule in rules:
-        where = (rule.get("family"), rule.get("table"), rule.get("chain"))
-        if where in hooks and (match := _understood(rule.get("expr", []))):
-            words = f"{where[0]} {quote(str(where[1]))} {quote(str(where[2]))}"
-            fix = f"nft delete rule {words} handle {int(rule.get('handle', 0))}"
+        if not isinstance(rule, dict):
+            continue
+        where = tuple(str(rule.get(name)) for name in ("family", "table", "chain"))
+        if where in hooks and (match := _understood(rule.get("expr"))):
+            words = " ".join(map(quote, where))
+            handle = rule.get("handle")
+            known = isinstance(handle, int)
+            fix = f"nft delete rule {words} handle {handle}" if known else f"nft -a list chain {words}"
             yield from _reported(view, match, f"nft: {words}: {_shown(match)} drop", fix, ports)
 
 
-def _chain(chain: dict[str, Any]) -> tuple[Any, Any, Any]:
-    return chain.get("family"), chain.get("table"), chain.get("name")
+def _chain(chain: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(chain.get(name)) for name in ("family", "table", "name"))
 
 
-def _understood(expressions: list[Any]) -> dict[tuple[str, str], Any] | None:
+def _understood(expressions: object) -> dict[tuple[str, str], str | int] | None:
     """(protocol, field) to value of a rule that only matches headers by equality, then drops; else None."""
-    match: dict[tuple[str, str], Any] = {}
-    for expression in expressions:
+    match: dict[tuple[str, str], str | int] = {}
+    for expression in expressions if isinstance(expressions, list) else ():
         if not isinstance(expression, dict):
             return None
         if "drop" in expression or "reject" in expression:
@@ -86,27 +90,30 @@ def _understood(expressions: list[Any]) -> dict[tuple[str, str], Any] | None:
         if "counter" in expression:
             continue
         rule: Any = expression.get("match")
-        if not isinstance(rule, dict) or rule.get("op") != "==" or isinstance(rule.get("right"), dict):
+        if not isinstance(rule, dict) or rule.get("op") != "==":
             return None
         left = rule.get("left")
         payload = left.get("payload") if isinstance(left, dict) else None
         if not isinstance(payload, dict):
             return None
-        match[str(payload.get("protocol")), str(payload.get("field"))] = rule.get("right")
+        value = rule.get("right")
+        if not isinstance(value, str | int):
+            return None
+        match[str(payload.get("protocol")), str(payload.get("field"))] = value
     return None
 
 
-def _shown(match: dict[tuple[str, str], Any]) -> str:
+def _shown(match: dict[tuple[str, str], str | int]) -> str:
     return " ".join(f"{protocol} {field} {value}" for (protocol, field), value in match.items())
 
 
 def _reported(
-    view: NetNsView, match: dict[tuple[str, str], Any], text: str, fix: str, ports: set[int]
+    view: NetNsView, match: dict[tuple[str, str], str | int], text: str, fix: str, ports: set[int]
 ) -> Iterator[Finding]:
     port = match.get(("udp", "dport"))
     if port in ports and len(match) == 1:
         yield finding("vxlan-outer-blocked", view, None, f"{text}: the outer packets of VXLAN end here", fix)
-    if any((protocol, value) in TOO_BIG for (protocol, _), value in match.items() if isinstance(value, str | int)):
+    if any((protocol, value) in TOO_BIG for (protocol, _), value in match.items()):
         if all(protocol in ("icmp", "icmpv6") for protocol, _ in match):
             yield finding(
                 "pmtu-icmp-blocked", view, None, f"{text}: senders never learn that a packet was too big", fix

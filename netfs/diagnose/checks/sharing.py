@@ -8,7 +8,7 @@ from shlex import quote
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Port
 from netfs.diagnose.checks.addresses import duplicate_address
-from netfs.diagnose.commands import finding, ip_tool
+from netfs.diagnose.commands import finding, ip_tool, some
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import PodBridge, network, overlap, site
 from netfs.model import ip
@@ -40,7 +40,7 @@ def shared_addresses(evidence: Evidence, addresses: Iterable[str]) -> Iterator[F
             if len(routed) > 1 or (routed and same):
                 yield duplicate_address(evidence, address, pods)
         elif len(nodes) > 1 and _same_wire(nodes, address) and all(evidence.clustered(port.view) for port in nodes):
-            names = ", ".join(sorted(f"{port.view.name}/{port.link.name}" for port in nodes))
+            names = some(sorted(f"{port.view.name}/{port.link.name}" for port in nodes))
             yield finding(
                 "address-duplicate",
                 nodes[-1].view,

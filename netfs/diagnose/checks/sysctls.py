@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from shlex import quote
 
 from netfs.cluster.netns import NetNsView
+from netfs.cluster.topology import Port
 from netfs.diagnose.checks.addresses import give_address, remembered_address
-from netfs.diagnose.commands import finding, sysctl
+from netfs.diagnose.commands import finding, some, sysctl
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import site
 from netfs.model.link import Link
@@ -16,21 +17,35 @@ from netfs.model.trace import Finding
 
 def _routers(evidence: Evidence, view: NetNsView) -> list[Link]:
     """The devices by which pod traffic enters a node to be forwarded."""
-    found = [bridge.link for bridge in evidence.bridges(view) if bridge.pods]
-    return found + [tunnel.link for tunnel in site(view).tunnels if tunnel.addresses]
+    if evidence.clustered(view):
+        found = [bridge.link for bridge in evidence.bridges(view) if bridge.pods]
+        found += [tunnel.link for tunnel in site(view).tunnels if tunnel.addresses]
+    else:
+        found = [b.link for b in evidence.bridges(view) if any(_sends_through(view, pod, 4) for pod in b.pods)]
+    for link in view.netns.links:
+        if link.kind == "veth" and link.master is None and (end := evidence.topology.peer(view, link)) is not None:
+            if _sends_through(view, end, 4):
+                found.append(link)
+    return found
+
+
+def _sends_through(view: NetNsView, end: Port, family: int) -> bool:
+    """Whether a pod's default route leads by this device of its to an address of the node."""
+    if end.view.pod is None or (default := site(end.view).fib.default(family)) is None:
+        return False
+    return any(hop.index == end.link.index and hop.gateway in view.owned for hop in default.nexthops)
 
 
 def forwarding(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`forwarding-off`: the ingress device's own switch decides (``IN_DEV_FORWARD`` in ``ip_route_input_slow``)."""
-    devices = _routers(evidence, view)
-    if not devices or not evidence.clustered(view):
-        return
     whole = view.sysctl("net.ipv4.ip_forward", view.sysctl("net.ipv4.conf.all.forwarding"))
-    off = [link for link in devices if link.ipv4.get("forwarding", whole) == 0]
+    if not any(link.ipv4.get("forwarding", whole) == 0 for link in view.netns.links):
+        return
+    off = [link for link in _routers(evidence, view) if link.ipv4.get("forwarding", whole) == 0]
     if not off:
         return
     if whole == 0:
-        names = ", ".join(link.name for link in off)
+        names = some([link.name for link in off])
         yield finding(
             "forwarding-off",
             view,
@@ -51,8 +66,15 @@ def forwarding(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
 
 def forwarding6(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     """`ipv6-forwarding-off`: conf/all decides (``ip6_forward``)."""
-    served = [bridge for bridge in evidence.bridges(view) if bridge.pods and bridge.addresses(6)]
-    if served and evidence.clustered(view) and view.sysctl("net.ipv6.conf.all.forwarding") == 0:
+    if view.sysctl("net.ipv6.conf.all.forwarding") != 0:
+        return
+    clustered = evidence.clustered(view)
+    served = [
+        bridge
+        for bridge in evidence.bridges(view)
+        if bridge.addresses(6) and any(clustered or _sends_through(view, pod, 6) for pod in bridge.pods)
+    ]
+    if served:
         yield finding(
             "ipv6-forwarding-off",
             view,
