@@ -77,7 +77,8 @@ class Walk:
         while True:
             self.steps += 1
             if self.steps > LIMIT:
-                return [End(at, UNKNOWN, "", f"the walk did not end within {LIMIT} stages: the frames circle")]
+                why = f"the walk did not end within {LIMIT} stages: the frames circle, or their ways are too many"
+                return [End(at, UNKNOWN, "", why)]
             step = RUN[at.stage](self, at)
             if isinstance(step, Position):
                 at = step
