@@ -154,7 +154,8 @@ def test_closed_streams_are_no_defect(arguments: str, closed: str) -> None:
 
 def test_interrupted_is_130_and_silent() -> None:
     code = (
-        "import netfs, sys, time\n"
+        "import netfs, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it\n"
         "def load(*uris, timeout=None): print('loading', flush=True); time.sleep(60)\n"
         "netfs.load = load\n"
         "from netfs_cli.main import main\n"
