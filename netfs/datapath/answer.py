@@ -51,7 +51,9 @@ def heard(walk: Walk, at: Position) -> Step:
 def _refuses_arp(at: Position, question: Question) -> End | None:
     """Why this namespace does not answer; None: it does."""
     view, link, target, source = at.view, at.link, question.target, question.source
-    if source != "0.0.0.0" and martian_check(view, link, source, target) is not None:
+    if source == "0.0.0.0":
+        return _refuses_nobody(at, question)
+    if martian_check(view, link, source, target) is not None:
         return End(at, DROPPED, "MARTIAN", f"{view.name} takes {source} for impossible on {link.name}")
     answer = lookup(view, RouteQuery(dst=target, src=source, iif=link.name))
     if answer.kind == "unknown":
@@ -67,6 +69,14 @@ def _refuses_arp(at: Position, question: Question) -> End | None:
         if check.ok is False:
             return End(at, DROPPED, "IP_RPFILTER", f"{view.name} does not answer ARP for {target}: {check.why}")
     return _not_proxied(at, question, out)
+
+
+def _refuses_nobody(at: Position, question: Question) -> End | None:
+    """A question from 0.0.0.0, as duplicate address detection asks: only a holder answers, and no route is asked."""
+    owner = at.view.owned.get(question.target)
+    if owner is None:
+        return End(at, DROPPED, "NOT_OWNER", f"{at.view.name} does not hold {question.target}")
+    return _ignored(at, question)
 
 
 def _ignored(at: Position, question: Question) -> End | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from netfs.cluster.netns import NetNsKey
 from netfs.model.packet import Encapsulation, Packet
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -27,7 +28,19 @@ class Question:
 class Frame:
     """An Ethernet frame. Treated as a value: ``change`` makes a new one."""
 
-    __slots__ = ("_report", "asks", "dst_mac", "inner", "local", "packet", "question", "src_mac", "vni", "whole")
+    __slots__ = (
+        "_report",
+        "asks",
+        "dst_mac",
+        "inner",
+        "local",
+        "packet",
+        "question",
+        "src_mac",
+        "tunnel",
+        "vni",
+        "whole",
+    )
 
     def __init__(
         self,
@@ -47,6 +60,8 @@ class Frame:
         self.question = question
         self.asks: bool = question is not None or (inner is not None and inner.asks)
         """It is a question, or carries one through a tunnel."""
+        self.tunnel: tuple[NetNsKey, int] | None = None
+        """The tunnel device whose outer packet it is: (namespace, index)."""
         self.whole = False
         """It is a tunnel's outer packet, and is dropped rather than sent in fragments."""
         self.local = local
@@ -68,6 +83,7 @@ class Frame:
     def _copy(self, packet: Packet, src_mac: str | None, dst_mac: str | None) -> Frame:
         copy = Frame(packet, src_mac, dst_mac, self.inner, self.vni, self.question, self.local)
         copy.whole = self.whole
+        copy.tunnel = self.tunnel
         return copy
 
     def forwarded(self, **changes: Any) -> Frame:

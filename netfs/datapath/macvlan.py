@@ -48,6 +48,8 @@ def ingress(walk: Walk, at: Position) -> Step:
     frame = at.frame
     if frame.multicast:
         source = next((port for port in ports if port.link.mac == frame.src_mac), None)
+        if source is not None and not _switches(source):
+            return _hand(walk, at, source)
         takers = [port for port in ports if port.link.up and _hears(source, port)]
         copies: list[Position] = []
         for port in takers:
@@ -83,6 +85,11 @@ def _hand(walk: Walk, at: Position, port: Port) -> Step:
 def _is_mate(port: Port, mac: str | None) -> bool:
     """``macvlan_hash_lookup`` in bridge mode; the sender itself is not left out."""
     return port.link.mac == mac and port.link.macvlan is not None and port.link.macvlan.mode == "bridge"
+
+
+def _switches(port: Port) -> bool:
+    """Whether a device's own frames to groups go on to others; else they come back to it (``macvlan_handle_frame``)."""
+    return port.link.macvlan is not None and port.link.macvlan.mode in ("vepa", "bridge")
 
 
 def _hears(source: Port | None, port: Port) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
 from netfs.datapath import hooks
+from netfs.datapath.frame import Frame
 from netfs.datapath.position import End, Position, Step, Ways, drop, followed, unknown
 from netfs.datapath.request import number
 from netfs.datapath.routing import RouteAnswer, RouteQuery, describe, lookup, select_source
@@ -136,6 +137,8 @@ def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, lef
     link = _device(view, answer, hop, at.link)
     if frame.packet.src != source:
         frame = frame.change(src=source)
+    if frame.tunnel == (view.key, link.index):
+        return drop(at, "output", "ELOOP", f"the way to {frame.packet.dst} leads into {link.name}, the tunnel itself")
     if hop.encap is not None:
         return unknown(at, "output", f"the route encapsulates with {hop.encap}: not modelled")
     evidence = describe(answer.route, view) if answer.route is not None else None
@@ -211,12 +214,19 @@ def _too_big(at: Position, length: int, mtu: int, iif: Link | None) -> End:
     )
 
 
+def _next_one(inner: Frame, room: int) -> str:
+    """What a packet too large for its tunnel teaches its sender (``skb_tunnel_check_pmtu``)."""
+    if inner.local or (inner.packet.family == 6 and room >= IPV6_LEAST_MTU):
+        return f"; the next of more than {room} bytes is refused"
+    return ""
+
+
 def _outer_size(at: Position, mtu: int) -> End | None:
     """A tunnel's outer packet is sent in fragments, unless the tunnel may not (``vxlan.whole``)."""
     packet, inner = at.frame.packet, at.frame.inner
     assert inner is not None
     room = mtu - OVERHEAD[packet.family]
-    if at.frame.whole and not (inner.packet.family == 6 and room < IPV6_LEAST_MTU and not packet.df):
+    if at.frame.whole:
         return drop(
             at,
             "size",
@@ -226,5 +236,9 @@ def _outer_size(at: Position, mtu: int) -> End | None:
             slug="vxlan-df-too-big" if packet.df else "mtu-overlay-too-big",
         )
     at.frame = at.frame.change(size=mtu)
-    at.note("size", "fragment", f"the outer packet of {packet.size} bytes is sent in fragments (MTU {mtu})")
+    at.note(
+        "size",
+        "fragment",
+        f"the outer packet of {packet.size} bytes is sent in fragments (MTU {mtu}){_next_one(inner, room)}",
+    )
     return None

@@ -99,6 +99,7 @@ def _wrapped(walk: Walk, at: Position, vxlan: Vxlan, outer: NetNsView, entry: Fd
         mark=inner.packet.mark,
     )
     outer_frame = Frame(packet, inner=inner, vni=vni, local=True)
+    outer_frame.tunnel = (at.view.key, at.link.index)
     outer_frame.whole = whole(at.link, packet, inner)
     way = at.go(
         "output",
@@ -118,16 +119,14 @@ def _wrapped(walk: Walk, at: Position, vxlan: Vxlan, outer: NetNsView, entry: Fd
 def whole(link: Link, outer: Packet, inner: Frame) -> bool:
     """Whether an outer packet that is too large is lost rather than sent in fragments.
 
-    ``skb_tunnel_check_pmtu`` (net/ipv4/ip_tunnel_core.c) tells the inner packet's route the tunnel's MTU. A router
-    of IPv4 does not look at it (``ip_dst_mtu_maybe_forward``), so what it forwards goes on in outer fragments; what
-    is sent locally, or is IPv6, is refused from the second packet on. A tunnel that is a bridge's port answers
+    ``skb_tunnel_check_pmtu`` (net/ipv4/ip_tunnel_core.c) tells the inner packet's route the tunnel's MTU, and lets
+    this packet go. A router of IPv4 never looks at that (``ip_dst_mtu_maybe_forward``); a local sender, and IPv6,
+    are refused from the next packet on, which a snapshot does not show. A tunnel that is a bridge's port answers
     itself and drops. Over IPv6 no fragments were ever seen to leave.
     """
     if outer.df or outer.family == 6:
         return True
-    if inner.packet.family == 6:
-        return True
-    return inner.packet.df and (link.master is not None or inner.local)
+    return link.master is not None and (inner.packet.df or inner.packet.family == 6)
 
 
 def _bypassed(walk: Walk, at: Position, outer: NetNsView, packet: Packet, vni: int) -> Step:

@@ -99,6 +99,7 @@ class Walk:
         """Send an ARP request or neighbour solicitation; every end of it and of its answers."""
         key = (view.key, link.index, target, source)
         if key not in self._answers:
+            self._answers[key] = []  # what the question itself waits for gets no answer
             mac = link.mac or ""
             destination = BROADCAST if ":" not in target else solicited_node_mac(target)
             question = Question(target, source, mac)
