@@ -54,6 +54,8 @@ def route_local(_walk: Walk, at: Position) -> Step:
         return unknown(at, "output", answer.unknown or "the routing tables cannot be decided")
     if not answer.usable:
         return _no_way(at, answer, packet.dst)
+    if answer.kind == "broadcast" and at.frame.inner is None:
+        return _to_all(at, packet)
     hops, left = followed(answer.nexthops)
     ways = [_way(at, answer, query, hop, left) for hop in hops]
     if len(ways) == 1:
@@ -70,6 +72,13 @@ def unread(view: NetNsView) -> str | None:
     if gap.what == "xfrm":
         return f"what IPsec does in {view.name} is not known: {gap.reason}"
     return f"the {gap.what} of {view.name} could not be read: {gap.reason}"
+
+
+def _to_all(at: Position, packet: Packet) -> End:
+    """``raw_sendmsg``, ``udp_sendmsg``, ``tcp_v4_connect``: a socket sends to all only where it was told that it may."""
+    reason = "ENETUNREACH" if packet.proto == "tcp" else "EACCES"
+    why = f"{packet.dst} is a broadcast address: a socket does not send there unless it asked for that (SO_BROADCAST)"
+    return drop(at, "output", reason, why)
 
 
 def _again_with_source(view: NetNsView, answer: RouteAnswer, query: RouteQuery) -> tuple[RouteAnswer, RouteQuery]:
