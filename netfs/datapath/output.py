@@ -75,9 +75,9 @@ def unread(view: NetNsView) -> str | None:
 
 
 def _to_all(at: Position, packet: Packet) -> End:
-    """``raw_sendmsg``, ``udp_sendmsg``, ``tcp_v4_connect``: a socket sends to all only where it was told that it may."""
+    """``raw_sendmsg``, ``udp_sendmsg``, ``tcp_v4_connect``: a socket sends to all only where it asked for that."""
     reason = "ENETUNREACH" if packet.proto == "tcp" else "EACCES"
-    why = f"{packet.dst} is a broadcast address: a socket does not send there unless it asked for that (SO_BROADCAST)"
+    why = f"{packet.dst} is a broadcast address: a socket sends there only where it was told to (SO_BROADCAST)"
     return drop(at, "output", reason, why)
 
 
