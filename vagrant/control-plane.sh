@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes the first node the control plane, installs flannel, and offers the others a way to join. May be run again.
-# Environment: NODE_ADDRESS, FLANNEL (release tag)
+# Environment: NODE_ADDRESS, FLANNEL (address of kube-flannel.yml)
 set -euo pipefail
 export KUBECONFIG=/etc/kubernetes/admin.conf
 
@@ -10,7 +10,7 @@ fi
 
 # flanneld must take the private network's NIC, not the one of the default route.
 nic=$(ip -o -4 address show to "$NODE_ADDRESS" | awk '{print $2}')
-curl -fsSL "https://github.com/flannel-io/flannel/releases/download/$FLANNEL/kube-flannel.yml" |
+curl -fsSL "$FLANNEL" |
     sed "s/^\( *\)- --kube-subnet-mgr\$/&\n\1- --iface=$nic/" >/root/kube-flannel.yml
 grep -q -- "--iface=$nic" /root/kube-flannel.yml
 kubectl apply -f /root/kube-flannel.yml

@@ -32,7 +32,7 @@ containerd config default |
         -e 's#bin_dir = .*#bin_dir = "/opt/cni/bin"#' >/etc/containerd/config.toml
 systemctl restart containerd
 
-repository="https://pkgs.k8s.io/core:/stable:/$KUBERNETES/deb"
+repository=$KUBERNETES
 mkdir -p /etc/apt/keyrings
 curl -fsSL "$repository/Release.key" | gpg --dearmor --yes -o /etc/apt/keyrings/kubernetes.gpg
 echo "deb [signed-by=/etc/apt/keyrings/kubernetes.gpg] $repository/ /" >/etc/apt/sources.list.d/kubernetes.list
