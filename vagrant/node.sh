@@ -1,6 +1,6 @@
 #!/bin/bash
 # What every node needs: containerd, kubelet, kubeadm, and the sysctls of a node. May be run again.
-# Environment: NODE_ADDRESS (this node's address on the private network), KUBERNETES (minor version, v1.31)
+# Environment: NODE_ADDRESS (this node's address on the private network), KUBERNETES (address of the deb repository)
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
