@@ -83,7 +83,9 @@ def _ask(walk: Walk, at: Position, target: str, entry: Neighbour | None) -> Step
     answers = {end.why: end for end in ends if end.verdict == "answered" and end.at.view is view}
     macs = list(answers)
     if len(macs) == 1:
-        return _send(at, macs[0], f"{target} answers {_question(target)} with {macs[0]}", None)
+        lost = at.go("unanswered", next_hop=target)
+        sent = _send(at, macs[0], f"{target} answers {_question(target)} with {macs[0]}", None)
+        return Ways([sent, lost]) if answers[macs[0]].by_chance else sent
     if macs:
         return _several(at, target, macs)
     doubt = next((end for end in ends if end.verdict == UNKNOWN), None)
@@ -92,7 +94,18 @@ def _ask(walk: Walk, at: Position, target: str, entry: Neighbour | None) -> Step
     return _failed(at, target, entry, ends)
 
 
-def _send(at: Position, mac: str, why: str, evidence: str | None) -> Step:
+def unanswered(_walk: Walk, at: Position) -> Step:
+    """The other way of an answer that came by chance."""
+    target = at.next_hop or at.frame.packet.dst
+    return drop(
+        at,
+        "neighbour",
+        "NEIGH_FAILED",
+        f"{_question(target)} for {target} on {at.link.name} may get no answer: it goes astray on one of several ways",
+    )
+
+
+def _send(at: Position, mac: str, why: str, evidence: str | None) -> Position:
     frame = at.frame.addressed(at.link.mac, mac)
     at.note("neighbour", "resolve", why, evidence=evidence, frame=frame)
     return at.go("transmit", frame=frame)
@@ -158,8 +171,3 @@ def describe(view: NetNsView, entry: Neighbour) -> str:
     mac = f" lladdr {entry.mac}" if entry.mac is not None else ""
     state = STATES.get(entry.state, hex(entry.state))
     return f"{entry.address} dev {device}{mac} {state}"
-
-
-def is_permanent(entry: Neighbour) -> bool:
-    """Whether the entry was set by hand or by a program, and is never asked for again."""
-    return bool(entry.state & NUD_PERMANENT)

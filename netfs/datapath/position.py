@@ -142,7 +142,7 @@ class Ways:
 class End:
     """A leaf of the walk."""
 
-    __slots__ = ("at", "fix", "reason", "slug", "verdict", "why")
+    __slots__ = ("at", "by_chance", "fix", "reason", "slug", "verdict", "why")
 
     def __init__(
         self,
@@ -159,6 +159,8 @@ class End:
         self.why = why
         self.fix = fix
         self.slug = slug
+        self.by_chance = False
+        """An answer that came back by one of several ways; by another it would not."""
 
 
 Step = Position | Copies | Ways | End

@@ -32,6 +32,7 @@ RUN: Mapping[str, Callable[[Walk, Position], Step]] = {
     "output": output.route_local,
     "egress": output.leave,
     "neighbour": neighbour.resolve,
+    "unanswered": neighbour.unanswered,
     "transmit": device.transmit,
     "receive": device.receive,
     "bridge": bridge.ingress,
@@ -85,9 +86,18 @@ class Walk:
             elif isinstance(step, End):
                 return [step]
             elif isinstance(step, Ways):
-                return [end for way in step.positions for end in self.run(way)]
+                return self._ways(step)
             else:
                 return self._copies(step)
+
+    def _ways(self, step: Ways) -> list[End]:
+        """Every way's ends. A question that only some of them bring an answer to is answered by chance."""
+        results = [self.run(way) for way in step.positions]
+        if step.positions[0].frame.asks:
+            answered = [any(end.verdict == ANSWERED for end in ends) for ends in results]
+            for end in (end for ends in results for end in ends if end.verdict == ANSWERED):
+                end.by_chance = end.by_chance or not all(answered)
+        return [end for ends in results for end in ends]
 
     def _copies(self, step: Copies) -> list[End]:
         results = [self.run(copy) for copy in step.positions]
