@@ -9,7 +9,7 @@ SHELL_SCRIPTS = $(filter-out %.py,$(wildcard .ci/* vagrant/*.sh))
 .NOTPARALLEL:
 
 demo bench soak: PROGRAMS = ip nft iptables-save ipset sysctl
-test: PROGRAMS = ip nft iptables-save ipset sysctl ethtool dot nsenter setpriv
+test: PROGRAMS = ip nft iptables-save ipset sysctl ping ethtool dot nsenter setpriv
 bench: PROGRAMS += plotnetcfg
 lint: PROGRAMS = shellcheck
 

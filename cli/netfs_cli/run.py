@@ -37,11 +37,11 @@ def run(arguments: Sequence[str], *, program: str, kubernetes: bool = False) -> 
         from click.shell_completion import shell_complete
 
         return shell_complete(app, {}, program, complete, os.environ[complete])
-    _prepare_streams()
     # One answer leaves no garbage worth looking for, and to look for it among the records of a large cluster takes
     # longer than to read them.
     gc.disable()
     try:
+        _prepare_streams()
         with app.make_context(program, list(arguments), obj=settings) as context:
             status = app.invoke(context)
         sys.stdout.flush()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 
 from netfs.collect import Target, TargetError, collect
-from tests.kernel.collect_place import ROOT, inside
+from tests.kernel.another_user import PYTHON, readable_library
+from tests.kernel.collect_place import inside
 
 PAIR = """
 for n in a b pod-a pod-b wire lonely; do ip netns add $n; done
@@ -222,12 +222,12 @@ assert any("may not be looked at" in gap.reason for gap in node.gaps), node.gaps
 assert len([gap for gap in node.gaps if gap.what == "namespaces by process"]) == 1
 print("read")
 """
-    command = [sys.executable, "-c", code]
+    command = [PYTHON, "-c", code]
     if os.geteuid() == 0:
         command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
-    )
+    with readable_library() as library:
+        environment = {"PYTHONPATH": str(library), "PATH": os.environ["PATH"]}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd="/")
     assert done.stdout == "read\n", done.stderr
 
 

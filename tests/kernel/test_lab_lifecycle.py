@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import netfs.lab
 from netfs.errors import LabError, UsageError
 from netfs.lab import cgroups, faults, lifecycle, probe, state
 from netfs.lab.state import LabState
+from tests.kernel.another_user import PYTHON, readable_library
 
 ROOT = Path(netfs.lab.__file__).parents[2]
 KINDS = ("net", "mnt", "uts", "pid", "ipc", "user")
@@ -350,21 +350,21 @@ def _as_somebody(factory: pytest.TempPathFactory) -> Callable[[str], str]:
         if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
     os.chown(runtime, uid, uid)
-    python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
 
     def run(script: str) -> str:
         environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(runtime)}
-        done = subprocess.run(
-            [python, "-c", script],
-            user=uid,
-            group=uid,
-            extra_groups=[],
-            env=environment,
-            cwd="/",
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        with readable_library() as library:
+            done = subprocess.run(
+                [PYTHON, "-c", script.replace(str(ROOT), str(library))],
+                user=uid,
+                group=uid,
+                extra_groups=[],
+                env=environment,
+                cwd="/",
+                check=False,
+                capture_output=True,
+                text=True,
+            )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
