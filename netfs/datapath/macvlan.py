@@ -25,6 +25,10 @@ def transmit(walk: Walk, at: Position) -> Step:
         return unknown(at, "transmit", f"the lower device of {at.link.name} is in no namespace that was read")
     if not lower.link.up:
         return drop(at, "queue", "NO_CARRIER", f"{lower.link.name} in {lower.view.name}, below {at.link.name}, is down")
+    if not at.link.carrier:
+        return drop(
+            at, "queue", "NO_CARRIER", f"{at.link.name} has no carrier: its lower device {lower.link.name} has none"
+        )
     siblings = [port for port in _on(walk, lower) if port.link.index != at.link.index or port.view is not at.view]
     if at.link.macvlan.mode == "bridge":
         mates = [port for port in siblings if port.link.macvlan is not None and port.link.macvlan.mode == "bridge"]

@@ -50,6 +50,8 @@ def route_local(_walk: Walk, at: Position) -> Step:
     answer = lookup(view, query)
     if not answer.usable and answer.kind != "unknown" and ":" in packet.dst and query.src is None:
         answer, query = _again_with_source(view, answer, query)
+    if answer.usable and packet.proto == "tcp" and query.src is None and ":" not in packet.dst:
+        answer, query = _again_with_source(view, answer, query)
     if answer.kind == "unknown":
         return unknown(at, "output", answer.unknown or "the routing tables cannot be decided")
     if not answer.usable:
@@ -82,7 +84,11 @@ def _to_all(at: Position, packet: Packet) -> End:
 
 
 def _again_with_source(view: NetNsView, answer: RouteAnswer, query: RouteQuery) -> tuple[RouteAnswer, RouteQuery]:
-    """``ip6_dst_lookup_tail``: an error found without a source never existed, if the look-up with one is better."""
+    """Once more with the source that was chosen.
+
+    ``ip6_dst_lookup_tail``: an error found without a source never existed, if the look-up with one is better.
+    ``ip_route_connect``: an IPv4 connection asks for its source first, and with it for its route.
+    """
     source, _ = select_source(view, answer, query)
     if source is None:
         return answer, query
