@@ -1,9 +1,8 @@
 """The topology as a networkx graph: public API, and what diagrams are drawn from.
 
-A graph node is (kernel, namespace id, device name) as text: ``("", "node1", "cni0")`` would be ambiguous
-between machines, so namespaces are told apart by their node's and their own name.
-Edges carry ``kind``: ``veth``, ``port`` (a port and its bridge), ``lower`` (a device and the one below it),
-``tunnel`` (two VXLAN devices that name each other's node), ``wire`` (a shared subnet; not seen).
+A graph node is (node, namespace, device): ``("node1", "pod-a", "eth0")``; a pod outside namespace ``default`` is
+told as ``team/web``. Edges carry ``kind``: ``veth``, ``port`` (a port and its bridge), ``lower`` (a device and the
+one below it), ``tunnel`` (two VXLAN devices of one VNI, of which one's table names the other's node).
 """
 
 from __future__ import annotations
@@ -37,7 +36,9 @@ def graph(topology: Topology) -> networkx.MultiGraph[Key]:
 
 def key_of(view: NetNsView, link: Link) -> Key:
     """The graph's node of a device."""
-    return view.node.name, view.name, link.name
+    pod = view.pod
+    place = f"{pod.namespace}/{pod.name}" if pod is not None and pod.namespace != "default" else view.name
+    return view.node.name, place, link.name
 
 
 def _attributes(view: NetNsView, link: Link) -> dict[str, object]:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netfs.cluster.netns import NetNsView
 from netfs.datapath import hooks
 from netfs.datapath.frame import Frame, Question
 from netfs.datapath.position import End, Position, Step
-from netfs.datapath.routing import RouteQuery, lookup, martian_check, reverse_check
+from netfs.datapath.routing import RouteQuery, conf, lookup, martian_check, reverse_check
 from netfs.model import ip
 from netfs.model.address import IFA_F_DADFAILED, IFA_F_TENTATIVE
-from netfs.model.link import Link
 from netfs.model.trace import DROPPED, UNKNOWN
 
 if TYPE_CHECKING:
@@ -82,7 +80,7 @@ def _refuses_nobody(at: Position, question: Question) -> End | None:
 def _ignored(at: Position, question: Question) -> End | None:
     """``arp_ignore``: the larger of conf.all and the device's (net/ipv4/arp.c)."""
     view, link = at.view, at.link
-    level = _maximum(view, link, "arp_ignore")
+    level = conf(view, link, "arp_ignore", join="max")
     refused = False
     here = view.addresses.get(link.index, ())
     if level == 1:
@@ -104,7 +102,7 @@ def _ignored(at: Position, question: Question) -> End | None:
 def _filtered(at: Position, question: Question) -> End | None:
     """``arp_filter``: answers only where the way back to the asker leaves by the same device."""
     view, link = at.view, at.link
-    if not (view.sysctl("net.ipv4.conf.all.arp_filter", 0) or link.ipv4.get("arp_filter", 0)):
+    if not conf(view, link, "arp_filter"):
         return None
     back = lookup(view, RouteQuery(dst=question.source, src=question.target))
     if back.kind == "unicast" and any(hop.index == link.index for hop in back.nexthops):
@@ -116,7 +114,7 @@ def _not_proxied(at: Position, question: Question, out: int | None) -> End | Non
     """``arp_fwd_proxy`` and proxy entries: a router answers for what it forwards."""
     view, link = at.view, at.link
     forwarding = link.ipv4.get("forwarding", 0)
-    proxy = link.ipv4.get("proxy_arp", 0) or view.sysctl("net.ipv4.conf.all.proxy_arp", 0)
+    proxy = conf(view, link, "proxy_arp")
     if forwarding and out is not None and out != link.index:
         if proxy or view.is_proxy(link.index, question.target):
             return None
@@ -138,8 +136,3 @@ def _refuses_nd(at: Position, question: Question) -> End | None:
         if view.is_proxy(link.index, question.target) and view.sysctl("net.ipv6.conf.all.forwarding", 0):
             return None
     return End(at, DROPPED, "NOT_OWNER", f"{view.name} does not hold {question.target} on {link.name}")
-
-
-def _maximum(view: NetNsView, link: Link, name: str) -> int:
-    """IN_DEV_MAXCONF: the larger of conf.all and the device's."""
-    return max(view.sysctl(f"net.ipv4.conf.all.{name}", 0) or 0, link.ipv4.get(name, 0))

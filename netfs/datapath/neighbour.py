@@ -13,6 +13,7 @@ from netfs.cluster.netns import NetNsView
 from netfs.datapath.device import ARPHRD_ETHER
 from netfs.datapath.frame import BROADCAST
 from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
+from netfs.datapath.routing import conf
 from netfs.model import ip
 from netfs.model.address import NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_VALID, Neighbour
 from netfs.model.link import Link
@@ -150,7 +151,7 @@ def _asker(view: NetNsView, link: Link, packet_source: str, target: str) -> str 
         if any(address.local == packet_source for address in here):
             return packet_source
         return next((a.local for a in here if a.family == 6 and a.scope == 253), None)
-    announce = max(view.sysctl("net.ipv4.conf.all.arp_announce", 0) or 0, link.ipv4.get("arp_announce", 0))
+    announce = conf(view, link, "arp_announce", join="max")
     if announce < 2 and packet_source in view.owned:
         if announce == 0 or any(
             ip.contains(f"{a.local}/{a.prefixlen}", target) and a.local == packet_source for a in here

@@ -161,7 +161,15 @@ def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, lef
     if not query.src:
         why += f", source {source}: {chosen}"
     why += left
-    way = at.go("egress", link=link, frame=frame, next_hop=hop.gateway, route=answer.route)
+    way = at.go(
+        "egress",
+        link=link,
+        frame=frame,
+        oif=at.oif,
+        next_hop=hop.gateway,
+        route=answer.route,
+        rerouted=at.rerouted,
+    )
     way.note("output", "local" if answer.kind == "local" else "forward", why, evidence=evidence, frame=frame)
     return way
 
@@ -175,13 +183,13 @@ def _device(view: NetNsView, answer: RouteAnswer, hop: NextHop, fallback: Link) 
 def leave(walk: Walk, at: Position) -> Step:
     """The hooks on the way out, then the size, then the neighbour."""
     route, next_hop, iif = at.route, at.next_hop, at.iif
-    if iif is None:
+    if iif is None and not at.rerouted:
         result = hooks.pass_hook(walk, at, "output", None, at.link)
         if isinstance(result, End):
             return result
         rerouted = _rerouted(at.frame.packet, result.packet)
         if rerouted:
-            return at.go("output", frame=result, oif=at.oif)
+            return at.go("output", frame=result, oif=at.oif, rerouted=True)
         at.frame = result
     too_big = size(at, iif, whole=walk.whole) if iif is None else None
     if too_big is not None:

@@ -39,7 +39,7 @@ class Trail:
 class Position:
     """A frame at a stage of the kernel: at a device of a namespace."""
 
-    __slots__ = ("frame", "iif", "link", "next_hop", "oif", "port", "route", "stage", "trail", "view")
+    __slots__ = ("frame", "iif", "link", "next_hop", "oif", "port", "rerouted", "route", "stage", "trail", "view")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Position:
         port: Link | None = None,
         next_hop: str | None = None,
         route: Route | None = None,
+        rerouted: bool = False,
     ) -> None:
         self.stage = stage
         self.view = view
@@ -68,6 +69,8 @@ class Position:
         """The bridge's port a frame came in by, once it is passed up on the bridge device."""
         self.next_hop = next_hop
         self.route = route
+        self.rerouted = rerouted
+        """The OUTPUT hook changed what the route depends on, and the tables were asked again: it is not met twice."""
 
     def go(
         self,
@@ -81,6 +84,7 @@ class Position:
         port: Link | None = None,
         next_hop: str | None = None,
         route: Route | None = None,
+        rerouted: bool = False,
     ) -> Position:
         """The next position on the same trail; what is not given stays (place, frame) or is cleared (the rest)."""
         return Position(
@@ -94,6 +98,7 @@ class Position:
             port=port,
             next_hop=next_hop,
             route=route,
+            rerouted=rerouted,
         )
 
     def note(

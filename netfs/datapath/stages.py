@@ -1,7 +1,8 @@
 """The stages of the datapath: where in the kernel a packet is at each hop.
 
-This table is what the walk knows of order, what the documentation prints, and what a live capture
-listens at: ``tap`` says whether, at this stage, a tap on the hop's device sees the packet, and which way.
+Hops are named after this table, the documentation prints it, and a live capture listens by it: ``tap`` says
+whether, at this stage, a tap on the hop's device sees the packet, and which way. Which function runs a stage is
+``netfs.datapath.walk.RUN``.
 """
 
 from __future__ import annotations

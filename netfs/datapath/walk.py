@@ -15,6 +15,7 @@ from netfs.datapath.conntrack import Conntrack
 from netfs.datapath.frame import BROADCAST, Frame, Question
 from netfs.datapath.hooks import question_hook
 from netfs.datapath.position import Copies, End, Position, Step, Ways
+from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.packet import Packet
 from netfs.model.trace import DELIVERED, UNKNOWN
@@ -155,8 +156,6 @@ class Walk:
 
 def solicited_node_mac(address: str) -> str:
     """The MAC of an IPv6 address's solicited-node group (RFC 4291 2.7.1, RFC 2464 7)."""
-    from netfs.model import ip
-
     low = ip.to_int(address) & 0xFFFFFF
     return f"33:33:ff:{low >> 16:02x}:{low >> 8 & 0xFF:02x}:{low & 0xFF:02x}"
 

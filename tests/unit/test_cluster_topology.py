@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netfs.cluster.graph import graph
 from netfs.cluster.topology import Topology
 from tests.unit import clusters
@@ -56,3 +58,12 @@ def test_the_graph_holds_every_device_and_what_connects_them() -> None:
     tunnels = [edge for edge in drawn.edges(data=True) if edge[2]["kind"] == "tunnel"]
     assert len(tunnels) == 1
     assert {tunnels[0][0][:2], tunnels[0][1][:2]} == {("node1", "node1"), ("node2", "node2")}
+
+
+def test_pods_of_one_name_in_two_namespaces_are_two_in_the_graph() -> None:
+    """Names are unique within a namespace only."""
+    snapshots = clusters.cluster(1, 2)
+    first, second = snapshots[0].pods
+    pods = (replace(first, name="web"), replace(second, name="web", namespace="team"))
+    drawn = graph(Topology([replace(snapshots[0], pods=pods), *snapshots[1:]]))
+    assert {key[1] for key in drawn if key[2] == "eth0"} >= {"web", "team/web"}

@@ -11,13 +11,14 @@ from netfs.datapath.routing.answer import RouteAnswer, RouteQuery
 from netfs.datapath.routing.lookup import lookup
 from netfs.datapath.routing.source_address import select_source
 from netfs.datapath.routing.text import describe, describe_rule
-from netfs.datapath.routing.validation import Martian, ReverseCheck, martian_check, reverse_check
+from netfs.datapath.routing.validation import Martian, ReverseCheck, conf, martian_check, reverse_check
 
 __all__ = [
     "Martian",
     "ReverseCheck",
     "RouteAnswer",
     "RouteQuery",
+    "conf",
     "describe",
     "describe_rule",
     "lookup",
