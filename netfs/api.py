@@ -32,7 +32,7 @@ class Cluster:
         """The snapshots, joined and indexed."""
         from netfs.cluster.topology import Topology
 
-        return Topology(self.snapshots.nodes)
+        return Topology(self.snapshots.nodes, self.snapshots.kubernetes)
 
     @property
     def nodes(self) -> tuple[NodeSnapshot, ...]:
@@ -124,7 +124,7 @@ def load(*uris: str, timeout: float | None = None) -> Cluster:
     """
     from netfs import sources
 
-    return Cluster(Snapshots(sources.load(uris, timeout=timeout)))
+    return Cluster(sources.load(uris, timeout=timeout))
 
 
 def dumps(snapshots: Snapshots) -> bytes:

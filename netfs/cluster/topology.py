@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.model import ip
+from netfs.model.kubernetes import Kubernetes
 from netfs.model.link import Link
 from netfs.model.route import RT_SCOPE_LINK
 from netfs.model.snapshot import Gap, NodeSnapshot
@@ -31,8 +32,10 @@ class Port(NamedTuple):
 class Topology:
     """Joined, indexed snapshots."""
 
-    def __init__(self, snapshots: Iterable[NodeSnapshot]) -> None:
+    def __init__(self, snapshots: Iterable[NodeSnapshot], kubernetes: Kubernetes | None = None) -> None:
         self.snapshots: tuple[NodeSnapshot, ...] = tuple(snapshots)
+        self.kubernetes = kubernetes
+        """The objects of the cluster's API; None: nobody asked it."""
         self.views: dict[NetNsKey, NetNsView] = {}
         """Every namespace by its identity. One that several snapshots hold belongs to the node it is,
         else to the first that names it a pod, else to the first that holds it."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netfs.model.address import Address, BridgeVlan, FdbEntry, Neighbour
+from netfs.model.kubernetes import Kubernetes
 from netfs.model.link import Link
 from netfs.model.route import Route, Rule
 
@@ -59,6 +60,30 @@ class Firewall:
     ip6tables_legacy: str | None = None
     ipset: str | None = None
     """``ipset save``."""
+    ipvs: str | None = None
+    """``ipvsadm -Sn``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An entry of the connection table that translates: what its packets are, and what their answers are."""
+
+    proto: str
+    """``tcp``, ``udp``, ``icmp``, else the number."""
+    src: str
+    dst: str
+    reply_src: str
+    reply_dst: str
+    sport: int | None = None
+    dport: int | None = None
+    reply_sport: int | None = None
+    reply_dport: int | None = None
+    status: tuple[str, ...] = ()
+    """``seen-reply``, ``assured``, ``confirmed``, ``snat``, ``dnat``, … as nftables names them."""
+    mark: int = 0
+    zone: int = 0
+    timeout: int = 0
+    """Seconds until it is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +117,8 @@ class NetNs:
     Of /proc/net's own, one that is missing is zero, unless a gap names its file."""
     firewall: Firewall | None = None
     """None: no rules at all, or a gap says why."""
+    connections: tuple[Connection, ...] = ()
+    """Tracked connections with a translation; others do not change a packet's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,4 +177,6 @@ class Snapshots:
     """The document of ``netfs collect``: every node of one moment."""
 
     nodes: tuple[NodeSnapshot, ...]
+    kubernetes: Kubernetes | None = None
+    """What the cluster's API said; None: nobody asked it."""
     schema: str = SCHEMA

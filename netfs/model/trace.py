@@ -24,6 +24,21 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleMet:
+    """A rule whose matches the packet fulfilled."""
+
+    chain: str
+    """Where it stands: ``nat KUBE-SERVICES`` of iptables, ``inet filter forward`` of nftables."""
+    rule: str
+    """As the operator wrote it."""
+    decided: bool = False
+    """It decided over the packet, or changed it; other rules only led on."""
+    packets: int | None = None
+    """Its counter; None: it has none."""
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hop:
     """One step of a packet at one device in one namespace."""
 
@@ -47,6 +62,8 @@ class Hop:
     netns_id: int = 0
     """``NetNs.id``."""
     observed: Observation | None = None
+    rules: tuple[RuleMet, ...] = ()
+    """At stage ``netfilter``: the rules met, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +105,11 @@ class Direction:
     unknown: str | None = None
     """What could not be known, where the verdict is ``unknown``."""
     branches: tuple[Direction, ...] = ()
-    """The other ways an equal-cost route may send the flow; empty where there is one way only."""
+    """The other ways that an equal-cost route or a rule's chance may send the flow; empty where there is one."""
+    share: float | None = None
+    """The part of new connections that go this way; None: not known, or there is no other way."""
+    reached: EndpointRef | None = None
+    """Who took the packet, where that is somebody else than was named: the backend of a Service."""
 
 
 @dataclass(frozen=True, slots=True)

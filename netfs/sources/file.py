@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 
 from netfs.errors import SourceError, SourceUriError
+from netfs.sources.objects import joined
 from netfs.sources.uri import Found, SourceUri
 
 
@@ -16,13 +17,14 @@ def find(uri: SourceUri) -> Found:
 
     if not uri.rest:
         raise SourceUriError(f"source {uri.text!r} names no file", hint="write file:PATH")
-    nodes = tuple(node for path in _paths(uri, document.SUFFIXES) for node in document.read(path).nodes)
+    documents = [document.read(path) for path in _paths(uri, document.SUFFIXES)]
+    nodes = tuple(node for each in documents for node in each.nodes)
     if uri.name is not None:
         if len(nodes) != 1:
             what = f"source {uri.text!r}: the name {uri.name!r} fits one node, the file holds {len(nodes)}"
             raise SourceUriError(what, hint="leave the name away")
         nodes = (replace(nodes[0], name=uri.name),)
-    return Found(snapshots=nodes)
+    return Found(snapshots=nodes, kubernetes=joined(each.kubernetes for each in documents))
 
 
 def _paths(uri: SourceUri, suffixes: tuple[str, ...]) -> list[str]:

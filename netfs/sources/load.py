@@ -11,8 +11,9 @@ from netfs.collect import collect, nsfs
 from netfs.collect.naming import unique
 from netfs.collect.target import Target, TargetError
 from netfs.errors import SourceError, SourceUriError
-from netfs.model.snapshot import NodeSnapshot
+from netfs.model.snapshot import NodeSnapshot, Snapshots
 from netfs.sources import lab
+from netfs.sources.objects import joined
 from netfs.sources.registry import open_uri
 from netfs.sources.uri import Found
 from netfs.sources.userns import collect_inside
@@ -25,7 +26,7 @@ def default_uri() -> str:
     return "lab" if lab.running() else "local"
 
 
-def load(uris: Sequence[str], *, timeout: float | None = None) -> tuple[NodeSnapshot, ...]:
+def load(uris: Sequence[str], *, timeout: float | None = None) -> Snapshots:
     """The nodes of all sources, in the order of the URIs; of ``default_uri`` where there are none.
 
     ``timeout`` in seconds bounds each source that must answer. Raises SourceUriError for a URI that has no
@@ -41,7 +42,7 @@ def load(uris: Sequence[str], *, timeout: float | None = None) -> tuple[NodeSnap
         for each in found
         for node in (*(live[target.source, target.name] for target in each.targets), *each.snapshots)
     )
-    return _distinct(nodes)
+    return Snapshots(_distinct(nodes), joined(each.kubernetes for each in found))
 
 
 def _read(found: Sequence[Found], timeout: float | None) -> dict[tuple[str, str], NodeSnapshot]:

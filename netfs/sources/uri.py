@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from netfs.collect.target import Target
 from netfs.errors import SourceUriError
+from netfs.model.kubernetes import Kubernetes
 from netfs.model.snapshot import NodeSnapshot
 
 
@@ -28,6 +29,8 @@ class Found:
     userns_pid: int | None = None
     """A process of the user namespace that owns the targets, where that is not the caller's."""
     snapshots: tuple[NodeSnapshot, ...] = ()
+    kubernetes: Kubernetes | None = None
+    """The objects of the cluster's API, where the source knows them."""
 
 
 def parse(text: str) -> SourceUri:

@@ -10,8 +10,13 @@ import pytest
 
 from netfs.errors import SourceError, SourceUriError
 from netfs.model.snapshot import NetNs, NodeSnapshot, Snapshots
-from netfs.sources import document, load, open_uri
+from netfs import sources
+from netfs.sources import document, open_uri
 from netfs.sources.uri import parse
+
+
+def load(uris: list[str], timeout: float | None = None) -> tuple[NodeSnapshot, ...]:
+    return sources.load(uris, timeout=timeout).nodes
 
 
 def snapshot(name: str, role: str = "node") -> NodeSnapshot:

@@ -40,7 +40,7 @@ class HookContext:
     """The packet is a bridged frame that bridge-nf-call-* sent here."""
     physin: str | None = None
     physout: str | None = None
-    """Ports of the bridge, for bridged frames."""
+    """Ports of the bridge, for bridged frames, and for those that a bridge's port passed up (``physin``)."""
     ibrname: str | None = None
     obrname: str | None = None
     """Bridges of the ports, in family bridge."""
@@ -58,9 +58,27 @@ class RuleRef:
     chain: str
     handle: int | None
     text: str
+    program: str = "nft"
+    """Whose language it is in: ``nft``, ``iptables``, ``ip6tables``, ``iptables-legacy``, ``ip6tables-legacy``."""
+    counters: tuple[int, int] | None = None
+    """Packets and bytes; None: it counts none."""
+
+    @property
+    def place(self) -> str:
+        """The chain in its own language: ``inet filter forward``, ``nat KUBE-SERVICES``."""
+        words = (self.table, self.chain) if self.program != "nft" else (self.family, self.table, self.chain)
+        return " ".join(words)
 
     def __str__(self) -> str:
-        return f"{self.family} {self.table} {self.chain}: {self.text}"
+        return f"{self.place}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A rule whose matches the packet fulfilled."""
+
+    rule: RuleRef
+    decided: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +106,8 @@ class HookAnswer:
     matched: tuple[RuleRef, ...] = ()
     """The rules that decided or changed something, in order; for ``unknown`` also those in doubt."""
     nat: Nat | None = None
+    met: tuple[Met, ...] = ()
+    """Every rule whose matches were fulfilled, in order, ``matched`` among them."""
     reject_with: str | None = None
     """What the sender is told: ``icmp port-unreachable``, ``tcp reset``, …"""
     ct_mark: int | None = 0

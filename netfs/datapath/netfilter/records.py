@@ -246,8 +246,16 @@ class Chance:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Random:
+    """A match that holds for a known part of all connections: ``-m statistic``."""
+
+    probability: float
+    name: str
+
+
 Statement: TypeAlias = (
-    "Match | Verdict | VerdictMap | Mangle | Translate | Reject | NoTrack | Touch | Inert | Chance | Opaque"
+    "Match | Verdict | VerdictMap | Mangle | Translate | Reject | NoTrack | Touch | Inert | Chance | Random | Opaque"
 )
 
 
