@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from netfs.model.packet import Encapsulation, Packet
 from netfs.model.snapshot import Gap
-from netfs.model.trace import Direction, Drop, EndpointRef, Finding, Hop, Trace
+from netfs.model.trace import Direction, Drop, EndpointRef, Finding, Hop, RuleMet, Trace
 
 POD_A = EndpointRef("default/pod-a", "node1", "10.244.1.2")
 POD_B = EndpointRef("default/pod-b", "node2", "10.244.2.2")
@@ -198,4 +198,62 @@ NESTED = replace(
             replace(DELIVERED.forward.hops[14], index=12),
         ),
     ),
+)
+
+_SYN = Packet(POD_A.ip, "10.96.0.10", proto="tcp", sport=40000, dport=80, size=60, tcp_flags="syn")
+_SERVICES = (
+    '-A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment "default/web" -m tcp --dport 80 -j KUBE-SVC-X'
+)
+_HALF = "-A KUBE-SVC-X -m statistic --mode random --probability 0.50000000000 -j KUBE-SEP-B"
+
+
+def _by_service(backend: EndpointRef, choice: str) -> Direction:
+    """The way through a Service's rules to one of two backends."""
+    dnat = f"-A KUBE-SEP -p tcp -m tcp -j DNAT --to-destination {backend.ip}:80"
+    after = replace(_SYN, dst=backend.ip)
+    hops = (
+        Hop(1, "node1", "pod-a", "eth0", "output", "forward", "default via 10.244.1.1 dev eth0", _SYN),
+        Hop(
+            2,
+            "node1",
+            "node1",
+            "cni0",
+            "netfilter",
+            "rewrite",
+            f"prerouting: to {backend.ip}:80",
+            after,
+            dnat,
+            rules=(
+                RuleMet("nat PREROUTING", "-A PREROUTING -j KUBE-SERVICES", packets=31, bytes=1860),
+                RuleMet("nat KUBE-SERVICES", _SERVICES, packets=1, bytes=60),
+                RuleMet("nat KUBE-SVC-X", choice),
+                RuleMet("nat KUBE-SEP", dnat, decided=True, packets=1, bytes=60),
+            ),
+        ),
+        Hop(3, "node1", "node1", "cni0", "route", "forward", "10.244.2.0/24 via 10.244.2.0 dev flannel.1", after),
+        Hop(
+            4,
+            "node1",
+            "node1",
+            "flannel.1",
+            "netfilter",
+            "accept",
+            "forward: no rule drops it",
+            after,
+            rules=(RuleMet("filter FORWARD", "-A FORWARD -j KUBE-FORWARD"),),
+        ),
+        Hop(
+            5, backend.node or "", backend.name.partition("/")[2], "eth0", "deliver", "deliver", "TCP 80 listens", after
+        ),
+    )
+    return Direction("delivered", hops, share=0.5, reached=backend)
+
+
+_POD_D = EndpointRef("default/pod-d", "node2", "10.244.2.3")
+SERVICE = Trace(
+    "delivered",
+    POD_A,
+    EndpointRef("default/svc/web", None, "10.96.0.10"),
+    replace(_by_service(POD_B, _HALF), branches=(_by_service(_POD_D, "-A KUBE-SVC-X -j KUBE-SEP-D"),)),
+    Direction("delivered", DELIVERED.reverse.hops),
 )

@@ -28,6 +28,7 @@ TOLD = {
     "unknown": answers.UNKNOWN,
     "equal-cost": answers.EQUAL_COST,
     "nested": answers.NESTED,
+    "service": answers.SERVICE,
     "hostile": answers.HOSTILE,
 }
 
@@ -37,7 +38,7 @@ def test_story_reads_as_agreed(name: str, snapshot: SnapshotAssertion) -> None:
     assert render(TOLD[name], Ink(), width=96, wide=False) == snapshot
 
 
-@pytest.mark.parametrize("name", ["delivered", "dropped"])
+@pytest.mark.parametrize("name", ["delivered", "dropped", "service"])
 def test_wide_story_shows_headers_and_evidence(name: str, snapshot: SnapshotAssertion) -> None:
     assert render(TOLD[name], Ink(), width=96, wide=True) == snapshot
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from netfs.model.packet import Packet
 from netfs.model.text import printable
 from netfs.model.trace import DELIVERED, DROPPED, Direction, Drop, Hop, Trace
-from netfs_cli.render import findings, headers
+from netfs_cli.render import findings, headers, rules, ways
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.prose import column, commands, count, place
 from netfs_cli.render.table import cells_wide, pad
@@ -36,7 +36,7 @@ def render(trace: Trace, ink: Ink, *, width: int | None, wide: bool) -> str:
     story = _Story(ink, width, wide)
     ends = f"{printable(trace.source.name)} {ink.sign('→')} {printable(trace.destination.name)}"
     verdict = _verdict(trace, ink, width)
-    lines = [ink.bold(ends) + _request(trace, ink), *verdict, ""]
+    lines = [ink.bold(ends) + _request(trace, ink), *verdict, *ways.backends(trace, ink), ""]
     lines += story.direction("THERE", trace.forward, _ends(trace, ink, back=False))
     if trace.reverse.hops or trace.reverse.verdict == DROPPED:
         lines += story.direction("BACK", trace.reverse, _ends(trace, ink, back=True))
@@ -56,9 +56,7 @@ def _verdict(trace: Trace, ink: Ink, width: int | None) -> list[str]:
         note = f", but {findings.tally(trace.findings)} on the way" if trace.findings else ""
         return [ink.good(f"{ink.sign('✓')} DELIVERED there and back") + f"  ({hops}{note})"]
     way, direction = ("on the way there", there) if there.verdict == trace.verdict else ("on the way back", back)
-    if direction.branches:
-        ways = [direction, *direction.branches]
-        way += f" (by {sum(each.verdict == trace.verdict for each in ways)} of {len(ways)} equal-cost ways)"
+    way += ways.part(direction, trace.verdict)
     if trace.verdict == DROPPED:
         return _dropped(way, direction, ink, width)
     head = f"{ink.sign('?')} UNDECIDED {way}"
@@ -119,12 +117,14 @@ class _Story:
         self.wide = wide
 
     def direction(self, title: str, direction: Direction, ends: str) -> list[str]:
-        """A heading, the hops, and the other ways that an equal-cost route may take."""
+        """A heading, the hops, and the other ways that an equal-cost route or a rule's chance may take."""
         lines = [f"{self.ink.bold(title)}  {ends}", *self._way(direction), ""]
+        if direction.share is not None:
+            lines[0] += self.ink.dim(f"  {ways.chance(direction)}")
         for number, branch in enumerate(direction.branches, 2):
             shared = _shared(direction, branch)
             as_above = f", to hop {shared} as above" if shared else ""
-            lines.append(f"{self.ink.bold(title)}, equal-cost way {number}: {self._word(branch)}{as_above}")
+            lines.append(f"{self.ink.bold(title)}, {ways.named(branch, number)}: {self._word(branch)}{as_above}")
             lines += [*self._way(branch, shared), ""]
         return lines
 
@@ -136,11 +136,13 @@ class _Story:
         return self.ink.doubtful(f"{self.ink.sign('?')} undecided")
 
     def _way(self, direction: Direction, skipped: int = 0) -> list[str]:
-        hops = direction.hops[skipped:]
+        hops = [hop for hop in direction.hops[skipped:] if self.wide or not rules.hidden(hop)]
         devices = max((2 * _bars(hop) + cells_wide(printable(hop.device)) for hop in hops), default=0)
         stages = max((cells_wide(printable(hop.stage)) for hop in hops), default=0)
         lines: list[str] = []
         before: Hop | None = None
+        if len(hops) < len(direction.hops) - skipped:
+            lines.append(self.ink.dim("  (left out: hops whose rules decided nothing; -o wide shows them)"))
         for hop in hops:
             lines += self._tunnel(before, hop)
             lines += self._headings(before, hop)
@@ -173,6 +175,7 @@ class _Story:
             f"    {sign}{hop.index:>3}  {device}  {pad(printable(hop.stage), stages)}  "
             f"{column(hop.why, indent, self.width)}"
         ).rstrip()
+        yield from rules.rules(hop, self.ink, indent=len(_MARGIN) + devices + 2, width=self.width, wide=self.wide)
         if self.wide:
             yield from self._headers(hop, before)
 
@@ -185,7 +188,7 @@ class _Story:
     def _headers(self, hop: Hop, before: Hop | None) -> Iterator[str]:
         if before is None or before.packet != hop.packet:
             yield from (_MARGIN + self.ink.dim(line) for line in headers.packet(hop.packet, self.ink))
-        if hop.evidence and hop.evidence not in hop.why:
+        if hop.evidence and hop.evidence not in hop.why and not hop.rules:
             yield _MARGIN + self.ink.dim(f"by: {printable(hop.evidence)}")
 
     def _drop(self, drop: Drop, *, told: bool) -> Iterator[str]:
