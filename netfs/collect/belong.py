@@ -71,7 +71,14 @@ class Belonging:
         """The target's pods: those listed, then those reached. In reach ``all`` only those with an address."""
         at = self._targets.index(target)
         found = [
-            Pod(pod.name, inode, namespace=pod.namespace, containers=pod.containers, ips=pod.ips)
+            Pod(
+                pod.name,
+                inode,
+                namespace=pod.namespace,
+                containers=pod.containers,
+                labels=dict(pod.labels),
+                ips=pod.ips,
+            )
             for inode, pod in self._listed.items()
             if self._owner[inode] == at
         ]

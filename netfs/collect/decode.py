@@ -9,6 +9,7 @@ from typing import TypeVar
 from netfs.collect import counters, features, listeners
 from netfs.collect.addresses import decode_addresses
 from netfs.collect.confs import decode_neighbour_tables, decode_netconf
+from netfs.collect.conntrack import decode_connections
 from netfs.collect.links import decode_links
 from netfs.collect.neighbours import decode_bridge_vlans, decode_fdb, decode_neighbours
 from netfs.collect.netlink import MalformedError
@@ -52,6 +53,7 @@ def decode(raw: Raw, names: features.Names | None) -> tuple[NetNs, list[tuple[st
         sysctls=_sysctls(raw, gaps),
         counters=_counters(files, raw["sysctls"]),
         firewall=Firewall(**raw["firewall"]) if raw["firewall"] else None,
+        connections=part("connections", decode_connections),
     )
     return netns, gaps
 

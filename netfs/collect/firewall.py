@@ -53,10 +53,13 @@ COMMANDS = {
     "iptables_legacy": ("iptables-legacy-save", "-c"),
     "ip6tables_legacy": ("ip6tables-legacy-save", "-c"),
     "ipset": ("ipset", "save"),
+    "ipvs": ("ipvsadm", "-Sn"),
 }
 """By the field of ``Firewall``."""
 
 
+IPVS_TABLE, IPVS_HEADINGS = "ip_vs", 3
+"""The file of /proc/net that lists the virtual servers, and its lines where there is none."""
 LEGACY = (("iptables_legacy", "ip_tables"), ("ip6tables_legacy", "ip6_tables"))
 """(field of ``Firewall``, the part of the kernel whose tables /proc/net/PART_names lists)."""
 
@@ -69,6 +72,7 @@ class Parts:
         self.ipset = present("ip_set")
         self.conntrack = present("nf_conntrack_netlink")
         self.legacy = tuple(each for each in LEGACY if os.path.exists(f"/proc/thread-self/net/{each[1]}_names"))
+        self.ipvs = os.path.exists(f"/proc/thread-self/net/{IPVS_TABLE}")
         self.any = self.nft or self.ipset or self.conntrack
 
 
@@ -97,6 +101,12 @@ def read_firewall(
                 wanted.append("ipset")
         except REFUSALS as refused:
             gaps.append(("ipset", said(refused)))
+    if parts.ipvs:
+        try:
+            if len(file(IPVS_TABLE).splitlines()) > IPVS_HEADINGS:
+                wanted.append("ipvs")
+        except OSError as refused:
+            gaps.append(("ipvs", said(refused)))
     return _run(wanted, gaps) if wanted else {}
 
 

@@ -56,6 +56,14 @@ class InterruptedDumpError(Exception):
         self.data = data
 
 
+class LongDumpError(Exception):
+    """A dump of more messages than were wanted; ``data`` is what came of it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__("longer than wanted")
+        self.data = data
+
+
 class Netlink:
     """One netlink socket in the network namespace of the calling thread."""
 
@@ -70,13 +78,16 @@ class Netlink:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def dump(self, kind: int, body: bytes) -> bytes:
-        """Every message of a dump. Raises NetlinkError, InterruptedDumpError, MalformedError."""
+    def dump(self, kind: int, body: bytes, most: int | None = None) -> bytes:
+        """Every message of a dump. Raises NetlinkError, InterruptedDumpError, MalformedError.
+
+        Where it has more than ``most`` messages, it raises LongDumpError, and the socket is of no use any more.
+        """
         request = HEADER.pack(16 + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body
         data = b""
         for _ in range(ATTEMPTS):
             self._socket.send(request)
-            data, interrupted = self._answer()
+            data, interrupted = self._answer(most=most)
             if not interrupted:
                 return data
         raise InterruptedDumpError(data)
@@ -86,12 +97,12 @@ class Netlink:
         self._socket.send(HEADER.pack(16 + len(body), kind, NLM_F_REQUEST, 1, 0) + body)
         return self._answer(single=True)[0]
 
-    def _answer(self, single: bool = False) -> tuple[bytes, bool]:
+    def _answer(self, single: bool = False, most: int | None = None) -> tuple[bytes, bool]:
         buffer = self._buffer
         view = memoryview(buffer)
         header = HEADER.unpack_from
         chunks: list[bytes] = []
-        interrupted = 0
+        interrupted = count = 0
         while True:
             size = self._socket.recv_into(buffer, 0, socket.MSG_TRUNC)
             if size > len(buffer):
@@ -106,6 +117,10 @@ class Netlink:
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
                     refusal(view[offset : offset + length].tobytes(), kind, flags)
                     done = True
+                else:
+                    count += 1
+                    if most is not None and count > most:
+                        raise LongDumpError(b"".join((*chunks, view[:offset])))
                 offset += (length + 3) & ~3
             chunks.append(view[:size].tobytes())
             if done:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from struct import Struct
 from typing import TypedDict
 
-from netfs.collect import counters, features, nsfs, questions, sysctls, xfrm
+from netfs.collect import conntrack, counters, features, nsfs, questions, sysctls, xfrm
 from netfs.collect.firewall import Parts, read_firewall, tracked
 from netfs.collect.modules import present
 from netfs.collect.netlink import (
@@ -114,10 +114,12 @@ class Reader:
             self._routing(raw)
             self._features_of(raw)
             self._firewall(raw)
+            self._recent(raw)
             self._ipsec(raw)
             for name in counters.FILES:
                 self._keep(raw, name, name)
             self._sysctls(raw)
+            self._connections(raw)
         finally:
             os.close(self._net)
         return raw
@@ -180,6 +182,37 @@ class Reader:
                 with suppress(OSError, MalformedError):  # the files of /proc/sys say the same
                     raw["sysctls"] |= tracked(netfilter)
 
+    def _connections(self, raw: Raw) -> None:
+        """Those that translate, where any connection is tracked."""
+        tracked = raw["sysctls"].get("net.netfilter.nf_conntrack_count", 0)
+        if not tracked:
+            return
+        if not self._netfilter.conntrack:
+            raw["gaps"].append(
+                ("connections", "the part of the kernel that lists them is not loaded: nf_conntrack_netlink")
+            )
+            return
+        with Netlink(NETLINK_NETFILTER, self._buffer) as netfilter:
+            raw["dumps"]["connections"] = conntrack.read_connections(netfilter, tracked, raw["gaps"])
+
+    def _recent(self, raw: Raw) -> None:
+        """The lists of iptables' match recent, where a rule asks them."""
+        if not any("-m recent" in text for field, text in raw["firewall"].items() if "tables" in field):
+            return
+        try:
+            folder = os.open("xt_recent", FOLDER, dir_fd=self._net)
+            try:
+                names = sorted(os.listdir(folder))
+            finally:
+                os.close(folder)
+            raw["firewall"]["recent"] = "".join(
+                f"{' '.join(filter(None, (name, line)))}\n"
+                for name in names
+                for line in self._file(f"xt_recent/{name}").decode("ascii", "replace").splitlines() or [""]
+            )
+        except OSError as failure:
+            raw["gaps"].append(("xt_recent", failure.strerror or str(failure)))
+
     def _ipsec(self, raw: Raw) -> None:
         """Whether policies decide on packets as well."""
         there = xfrm.look(self._buffer) if self._xfrm else None
@@ -214,6 +247,8 @@ class Reader:
             asked.append(sysctls.BRIDGE)
         if not raw["sysctls"]:
             asked.append(sysctls.CONNTRACK)
+        if raw["firewall"]:
+            asked.append(sysctls.TRACKING)
         for each in asked:
             for folder, settings in each.items():
                 try:

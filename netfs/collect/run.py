@@ -189,6 +189,7 @@ class _Collection:
             sysctls={**netns.sysctls, **self.limits},
             counters={**netns.counters, **self.wide} if node else netns.counters,
             firewall=netns.firewall,
+            connections=netns.connections,
         )
 
 

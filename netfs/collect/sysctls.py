@@ -16,7 +16,7 @@ Settings: TypeAlias = Mapping[str, tuple[str, ...]]
 ROOT = "/proc/sys/net/"
 EVERYWHERE: Mapping[str, Settings] = {
     "ipv4": {
-        "": ("ip_default_ttl", "ip_no_pmtu_disc", "icmp_echo_ignore_all"),
+        "": ("ip_default_ttl", "ip_no_pmtu_disc", "icmp_echo_ignore_all", "icmp_echo_ignore_broadcasts"),
         "conf/all": (
             "accept_local",
             "arp_ignore",
@@ -32,7 +32,7 @@ EVERYWHERE: Mapping[str, Settings] = {
 """Read in every namespace."""
 CARRIERS: Mapping[str, Settings] = {
     "ipv4": {
-        "": ("fib_multipath_hash_policy", "fwmark_reflect", "ip_forward_use_pmtu"),
+        "": ("fib_multipath_hash_policy", "fwmark_reflect", "ip_forward_use_pmtu", "vs/conntrack"),
         "conf/default": ("accept_local", "arp_ignore", "arp_announce", "arp_filter", "route_localnet"),
     },
     "ipv6": {
@@ -45,6 +45,17 @@ BRIDGE: Mapping[str, Settings] = {
     "bridge": {"": ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables")}
 }
 CONNTRACK: Mapping[str, Settings] = {"netfilter": {"": ("nf_conntrack_max", "nf_conntrack_count")}}
+TRACKING: Mapping[str, Settings] = {
+    "netfilter": {
+        "": (
+            "nf_conntrack_tcp_be_liberal",
+            "nf_conntrack_tcp_loose",
+            "nf_conntrack_udp_timeout",
+            "nf_conntrack_udp_timeout_stream",
+        )
+    }
+}
+"""Read as well where there are rules that may ask for a connection's state."""
 
 
 def read_below(folder: str, settings: Settings, found: dict[str, int]) -> None:

@@ -5,9 +5,12 @@ Named tuples and not dataclasses: a collection starts its readers before it impo
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netfs.model.snapshot import Container
 
 
@@ -31,6 +34,8 @@ class PodTarget(NamedTuple):
     containers: tuple[Container, ...] = ()
     ips: tuple[str, ...] = ()
     """The addresses its orchestrator gave it."""
+    labels: Mapping[str, str] = MappingProxyType({})
+    """The labels its orchestrator gave it."""
 
 
 class Target(NamedTuple):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from netfs.collect import counters, features, listeners, questions
 from netfs.collect.addresses import decode_addresses
 from netfs.collect.confs import decode_neighbour_tables, decode_netconf, devconf4, devconf6
+from netfs.collect.conntrack import ALL, CHOSEN, FEW, MOST, decode_connections, read_connections
 from netfs.collect.decode import decode
 from netfs.collect.links import decode_links
 from netfs.collect.neighbours import decode_bridge_vlans, decode_fdb, decode_neighbours
@@ -24,6 +25,7 @@ from netfs.collect.netlink import (
     NETLINK_ROUTE,
     RECEIVE,
     InterruptedDumpError,
+    LongDumpError,
     MalformedError,
     Netlink,
     NetlinkError,
@@ -51,12 +53,27 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "neighbour_tables": decode_neighbour_tables,
     "features": lambda data: features.decode_features(data, features.Names(20, ((3, "rx-gro"), (70, "rx-lro")))),
     "feature names": features.decode_names,
+    "connections": decode_connections,
     "tcp6": lambda data: listeners.decode_sockets("tcp6", data),
 }
 
 
 def message(kind: int, body: bytes) -> bytes:
     return HEADER.pack(16 + len(body), kind, 2, 1, 0) + body
+
+
+def tracked(status: int, port: int = 80, timeout: int = 30) -> bytes:
+    """A connection of 10.1.0.2 to 10.1.0.1, which 10.2.0.2 answers."""
+
+    def ends(src: bytes, dst: bytes, sport: int, dport: int) -> bytes:
+        ip = attribute(1, src) + attribute(2, dst)
+        proto = attribute(1, b"\6") + attribute(2, pack(">H", sport)) + attribute(3, pack(">H", dport))
+        return attribute(0x8001, ip) + attribute(0x8002, proto)
+
+    client, service, backend = bytes([10, 1, 0, 2]), bytes([10, 1, 0, 1]), bytes([10, 2, 0, 2])
+    body = attribute(0x8001, ends(client, service, 4000, port)) + attribute(0x8002, ends(backend, client, 8080, 4000))
+    body += attribute(3, pack(">I", status)) + attribute(7, pack(">I", timeout)) + attribute(8, pack(">I", 0x4000))
+    return message(1 << 8, bytes([2, 0, 0, 0]) + body)
 
 
 def real_dumps() -> dict[str, bytes]:
@@ -75,7 +92,7 @@ def real_dumps() -> dict[str, bytes]:
     return found
 
 
-REAL = real_dumps()
+REAL = real_dumps() | {"connections": tracked(0x1AE) + tracked(0x188, 443)}
 
 
 @pytest.mark.parametrize("what", REAL)
@@ -189,6 +206,72 @@ def test_a_dump_that_is_interrupted_every_time_says_so_and_hands_on_the_last() -
 def test_a_dump_in_several_parts_is_joined() -> None:
     part = HEADER.pack(20, 24, 2, 1, 0) + b"abcd"
     assert netlink_of(Answers(part, dump(False))).dump(26, b"") == part + dump(False)
+
+
+def test_a_dump_longer_than_wanted_ends_with_what_was_wanted() -> None:
+    part = HEADER.pack(20, 24, 2, 1, 0) + b"abcd"
+    with pytest.raises(LongDumpError) as long:
+        netlink_of(Answers(part + part, part, dump(False))).dump(26, b"", 2)
+    assert long.value.data == part + part
+    assert netlink_of(Answers(part, dump(False))).dump(26, b"", 2) == part + dump(False)
+
+
+def test_connections_that_translate_are_kept_once() -> None:
+    confirmed, snat, dnat = 0x8, 0x10, 0x20
+    data = tracked(confirmed, 1) + tracked(confirmed | dnat, 2) + tracked(confirmed | snat, 3)
+    found = decode_connections(data + tracked(confirmed | dnat, 2, timeout=29))
+    assert [(each.dport, each.status, each.timeout) for each in found] == [
+        (2, ("confirmed", "dnat"), 30),
+        (3, ("confirmed", "snat"), 30),
+    ]
+    assert (found[0].reply_src, found[0].reply_sport, found[0].mark) == ("10.2.0.2", 8080, 0x4000)
+
+
+class Table:
+    """A kernel with so many connections that translate: each question's, as it answers them."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = list(sizes)
+
+    def dump(self, _: int, body: bytes, most: int) -> bytes:
+        assert body in CHOSEN
+        size = self.sizes.pop(0)
+        if size > most:
+            raise LongDumpError(tracked(0x10) * most)
+        return tracked(0x10) * size
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kept"), [((2, 3), 5), ((MOST, 0), MOST), ((MOST - 2, 3), MOST), ((MOST + 1, 1), MOST)]
+)
+def test_no_more_connections_are_read_than_is_bearable(sizes: tuple[int, int], kept: int) -> None:
+    gaps: list[tuple[str, str]] = []
+    data = read_connections(Table(*sizes), FEW + 1, gaps)  # type: ignore[arg-type]
+    assert len(data) == kept * len(tracked(0x10))
+    assert [what for what, _ in gaps] == (["connections"] if sum(sizes) > MOST else [])
+
+
+@pytest.mark.parametrize(("count", "asked"), [(1, ALL), (FEW, ALL), (FEW + 1, CHOSEN)])
+def test_few_connections_are_asked_for_at_once(count: int, asked: tuple[bytes, ...]) -> None:
+    questions: list[bytes] = []
+
+    class Listening:
+        def dump(self, _: int, body: bytes, most: int) -> bytes:
+            questions.append(body)
+            return b""
+
+    read_connections(Listening(), count, [])  # type: ignore[arg-type]
+    assert tuple(questions) == asked
+
+
+def test_a_refused_question_for_connections_is_a_gap() -> None:
+    class Refusing:
+        def dump(self, *_: object) -> bytes:
+            raise PermissionError(1, "Operation not permitted")
+
+    gaps: list[tuple[str, str]] = []
+    assert read_connections(Refusing(), 1, gaps) == b""  # type: ignore[arg-type]
+    assert gaps == [("connections", "Operation not permitted")]
 
 
 def test_a_rule_with_a_match_netfs_does_not_know_says_which() -> None:
