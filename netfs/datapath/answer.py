@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netfs.datapath import hooks
+from netfs.datapath import below_ip
 from netfs.datapath.frame import Frame, Question
 from netfs.datapath.position import End, Position, Step
 from netfs.datapath.routing import RouteQuery, conf, lookup, martian_check, reverse_check
@@ -24,7 +24,7 @@ def heard(walk: Walk, at: Position) -> Step:
     """A question or an answer reaches a namespace."""
     question = at.frame.question
     assert question is not None
-    lost = hooks.question_hook(at, "input")
+    lost = below_ip.question_hook(at, "input")
     if lost is not None:
         return lost
     if question.answer:
@@ -43,7 +43,7 @@ def heard(walk: Walk, at: Position) -> Step:
     packet = at.frame.packet
     frame = Frame(packet, mac, question.mac, question=answer)
     back = Position("transmit", at.view, at.link, frame)
-    return hooks.question_hook(back, "output") or back
+    return below_ip.question_hook(back, "output") or back
 
 
 def _refuses_arp(at: Position, question: Question) -> End | None:

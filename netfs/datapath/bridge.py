@@ -12,7 +12,8 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
-from netfs.datapath import hooks
+from netfs.datapath import below_ip
+from netfs.datapath.bridge_nf import calls_ip_tables, enter, leave, unmet
 from netfs.datapath.bridge_ports import ports_of
 from netfs.datapath.device import FORWARD_SLACK
 from netfs.datapath.frame import ZERO_MAC
@@ -49,14 +50,21 @@ def ingress(walk: Walk, at: Position) -> Step:
         return drop(at, "bridge", "BRIDGE_INGRESS_STP_STATE", f"{link.name} is still learning, not forwarding yet")
     if frame.question is not None and (port.proxy_arp or port.proxy_arp_wifi or port.neigh_suppress):
         return unknown(at, "bridge", f"{bridge.name} answers neighbour questions itself on {link.name}: not modelled")
-    filtered = hooks.bridge_hook(walk, at, "prerouting", bridge, link, None)
+    filtered = below_ip.bridge_hook(walk, at, "prerouting", bridge, link, None)
     if isinstance(filtered, End):
         return filtered
-    filtered = hooks.bridged(walk, at, bridge, link)
-    if isinstance(filtered, End):
-        return filtered
-    at.frame = filtered
-    return _decide(walk, at, bridge, link, vid)
+    way = at.go("bridge-decide", frame=filtered)
+    if frame.question is None:
+        if calls_ip_tables(view, bridge, frame):
+            return enter(way)
+        unmet(way, bridge)
+    return way
+
+
+def decide(walk: Walk, at: Position) -> Step:
+    """``br_handle_frame_finish``: where a frame that came in by a port goes on to."""
+    bridge = at.view.links[at.link.master or 0]
+    return _decide(walk, at, bridge, at.link, _ingress_vlan(at.view, bridge, at.link) or 1)
 
 
 def _refused(at: Position, bridge: Link, port: BridgePort) -> End | None:
@@ -184,21 +192,27 @@ def _refusal(view: NetNsView, bridge: Link, source: Link | None, out: Link, vid:
 
 def _pass_up(walk: Walk, at: Position, bridge: Link, port: Link) -> Step:
     """``br_pass_frame_up``."""
-    result = hooks.bridge_hook(walk, at, "input", bridge, port, None)
+    result = below_ip.bridge_hook(walk, at, "input", bridge, port, None)
     return result if isinstance(result, End) else at.go("receive", link=bridge, port=port, frame=result)
 
 
 def _out(walk: Walk, at: Position, bridge: Link, port: Link | None, out: Link) -> Step:
-    """``__br_forward``, ``br_dev_queue_push_xmit``: the rules of family bridge, then the frame must fit the port."""
+    """``__br_forward``: the rules of family bridge, and those of IP where the frame met them as it came."""
     for hook in ("output" if port is None else "forward", "postrouting"):
-        result = hooks.bridge_hook(walk, at, hook, bridge, port, out)
+        result = below_ip.bridge_hook(walk, at, hook, bridge, port, out)
         if isinstance(result, End):
             return result
-    frame = at.frame
-    if port is not None and frame.packet.size > out.mtu and hooks.calls_ip_tables(at.view, bridge, frame):
+    way = at.go("bridge-leave", link=out, port=port)
+    return way if leave(way) else push(walk, way)
+
+
+def push(_walk: Walk, at: Position) -> Step:
+    """``br_dev_queue_push_xmit``: the frame must fit the port it leaves by."""
+    frame, out = at.frame, at.link
+    if at.port is not None and frame.packet.size > out.mtu and frame.physin is not None:
         if not frame.packet.df and frame.packet.family == 4:
-            at.note("bridge", "fragment", f"bridge-nf-call-iptables: {bridge.name} sends it in fragments", link=out)
-            return at.go("transmit", link=out, frame=frame.change(size=out.mtu))
+            at.note("bridge", "fragment", "bridge-nf-call-iptables: the bridge sends it in fragments")
+            return at.go("transmit", frame=frame.change(size=out.mtu))
     if frame.packet.size > out.mtu + FORWARD_SLACK:
         return drop(
             at,
@@ -207,7 +221,7 @@ def _out(walk: Walk, at: Position, bridge: Link, port: Link | None, out: Link) -
             f"{at.frame.packet.size} bytes do not fit port {out.name} (MTU {out.mtu}): a bridge drops without a word",
             slug="mtu-mismatch-veth",
         )
-    return at.go("transmit", link=out)
+    return at.go("transmit")
 
 
 def _find(walk: Walk, view: NetNsView, bridge: Link, mac: str, vid: int) -> tuple[Link | None, bool, str | None]:

@@ -1,78 +1,112 @@
-"""What connection tracking remembers of the packet, so that its answer is recognised and translated back.
+"""Connection tracking: which connection a packet belongs to where it enters a namespace.
 
-Mirrors the part of net/netfilter/nf_conntrack_core.c and nf_nat_core.c that one packet and its answer
-need. Leaves out: helpers, expectations, timeouts, zones, clashes (a port already taken).
+Mirrors ``nf_conntrack_in`` and ``resolve_normal_ct`` (net/netfilter/nf_conntrack_core.c), ``tcp_new`` and
+``icmp_new`` of the protocols' files, and ``nf_confirm``. What was found on the way is remembered by branch
+(``connection.Branch``); the entries that the snapshot brought are looked at behind that. Leaves out: helpers,
+expectations, timeouts, zones, and clashes, where a port is already taken and NAT chooses another.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from netfs.cluster.netns import NetNsKey
+from netfs.cluster.netns import NetNsView
+from netfs.datapath.connection import INVALID, Branch, Connection, FiveTuple, Tracked, five_tuple
 from netfs.model.packet import Packet
+from netfs.model.snapshot import Connection as Entry
+
+COUNT, MAX = "net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max"
 
 
-@dataclass(slots=True)
-class Connection:
-    """The packet as a namespace first saw it, and as it left translated."""
+def enter(view: NetNsView, branch: Branch, packet: Packet) -> tuple[Branch, Tracked]:
+    """A packet meets conntrack, at prerouting or output: what is remembered then, and what the packet carries."""
+    flow = five_tuple(packet)
+    found = branch.find(view.key, flow)
+    if found is None:
+        found = _in_table(view, branch, flow)
+    if found is None:
+        if not _opens(packet):
+            return branch, INVALID
+        connection = Connection(len(branch.connections), view.key, packet, flow, flow.inverted)
+        return branch.with_connection(connection), Tracked(connection.number, False, "new")
+    connection, reply = found
+    if reply and "seen-reply" not in connection.status:
+        connection = replace(connection, status=connection.status | {"seen-reply"})
+    state = "established" if "seen-reply" in connection.status else "new"
+    return branch.with_connection(connection), Tracked(connection.number, reply, state)
 
-    original: Packet
-    translated: Packet
+
+def confirmed(branch: Branch, tracked: Tracked | None) -> Branch:
+    """The packet leaves the namespace, or is taken: its connection is in the table from now on."""
+    connection = branch.connection(tracked)
+    if connection is None or "confirmed" in connection.status:
+        return branch
+    return branch.with_connection(replace(connection, status=connection.status | {"confirmed"}))
 
 
-class Conntrack:
-    """The connections of one walk, by namespace."""
+def full(view: NetNsView) -> str | None:
+    """Why a new connection finds no place (``__nf_conntrack_alloc``), in words; None: there is room, or nobody knows.
 
-    def __init__(self) -> None:
-        self._connections: dict[NetNsKey, list[Connection]] = {}
-
-    def open(self, key: NetNsKey, packet: Packet) -> None:
-        """A packet enters a namespace's conntrack (``nf_conntrack_in``)."""
-        if self._of(key, packet) is None:
-            self._connections.setdefault(key, []).append(Connection(packet, packet))
-
-    def translate(self, key: NetNsKey, before: Packet, after: Packet) -> None:
-        """A NAT rule changed the packet (``nf_nat_setup_info``)."""
-        connection = self._of(key, before)
-        if connection is not None:
-            connection.translated = after
-
-    def original(self, key: NetNsKey, packet: Packet) -> Packet | None:
-        """The first packet of the connection that ``packet`` answers; None: the namespace never saw it."""
-        found = self._answered(key, packet)
-        return None if found is None else found.original
-
-    def restore_destination(self, key: NetNsKey, packet: Packet) -> Packet:
-        """Undo the source translation in an answer, at prerouting or output."""
-        found = self._answered(key, packet)
-        if found is None or found.original.src == found.translated.src:
-            return packet
-        return replace(packet, dst=found.original.src, dport=found.original.sport)
-
-    def restore_source(self, key: NetNsKey, packet: Packet) -> Packet:
-        """Undo the destination translation in an answer, at input or postrouting."""
-        for connection in self._connections.get(key, ()):
-            first, last = connection.original, connection.translated
-            if first.dst != last.dst or first.dport != last.dport:
-                if (packet.src, packet.sport) == (last.dst, last.dport) and packet.dst in (last.src, first.src):
-                    return replace(packet, src=first.dst, sport=first.dport)
-        return packet
-
-    def _of(self, key: NetNsKey, packet: Packet) -> Connection | None:
-        for connection in self._connections.get(key, ()):
-            if _flow(packet) in (_flow(connection.original), _flow(connection.translated)):
-                return connection
+    The kernel may still throw out an entry that was never assured (``early_drop``).
+    """
+    count, most = view.sysctl(COUNT), view.sysctl(MAX)
+    if count is None or not most or count < most:
         return None
+    return f"the connection table of {view.name} is full ({count:,} of {most:,}): a new connection finds no place"
 
-    def _answered(self, key: NetNsKey, packet: Packet) -> Connection | None:
-        for connection in self._connections.get(key, ()):
-            last, first = connection.translated, connection.original
-            for dst, dport in ((last.src, last.sport), (first.src, first.sport)):
-                sent = (packet.proto, packet.dst, packet.dport, packet.src, packet.sport)
-                if sent == (last.proto, dst, dport, last.dst, last.dport):
-                    return connection
+
+def chosen_ports(port: int) -> tuple[int, int]:
+    """Between which a source port lies that NAT chooses by itself (``nf_nat_l4proto_unique_tuple``)."""
+    if port >= 1024:
+        return 1024, 65535
+    return (600, 1023) if port >= 512 else (1, 511)
+
+
+def _opens(packet: Packet) -> bool:
+    """Whether a packet may begin a connection: no echo reply, no SYN-ACK."""
+    return packet.icmp_type != "echo-reply" and packet.tcp_flags != "syn-ack"
+
+
+def _in_table(view: NetNsView, branch: Branch, flow: FiveTuple) -> tuple[Connection, bool] | None:
+    """A connection that was there before the packet. ICMP's are not told apart by what a snapshot holds of them."""
+    if not view.netns.connections or flow.sport is None:
         return None
+    table = view.compiled.get("connections")
+    if not isinstance(table, dict):
+        table = view.compiled["connections"] = _table(view.netns.connections)
+    found: tuple[Entry, bool] | None = table.get(flow)
+    if found is None:
+        return None
+    entry, reply = found
+    return _known(view, len(branch.connections), entry), reply
 
 
-def _flow(packet: Packet) -> tuple[str, str, int | None, str, int | None]:
-    return packet.proto, packet.src, packet.sport, packet.dst, packet.dport
+def _table(entries: tuple[Entry, ...]) -> dict[FiveTuple, tuple[Entry, bool]]:
+    found: dict[FiveTuple, tuple[Entry, bool]] = {}
+    for entry in entries:
+        if entry.zone == 0:
+            found[original_of(entry)] = entry, False
+            found[reply_of(entry)] = entry, True
+    return found
+
+
+def original_of(entry: Entry) -> FiveTuple:
+    """The flow of an entry's packets."""
+    return FiveTuple(entry.proto, entry.src, entry.sport, entry.dst, entry.dport)
+
+
+def reply_of(entry: Entry) -> FiveTuple:
+    """The flow of the answers."""
+    return FiveTuple(entry.proto, entry.reply_src, entry.reply_sport, entry.reply_dst, entry.reply_dport)
+
+
+def _known(view: NetNsView, number: int, entry: Entry) -> Connection:
+    original, reply = original_of(entry), reply_of(entry)
+    status = {"confirmed", *entry.status}
+    plain = original.inverted
+    if (reply.src, reply.sport) != (plain.src, plain.sport):
+        status.add("dnat")
+    if (reply.dst, reply.dport) != (plain.dst, plain.dport):
+        status.add("snat")
+    first = Packet(entry.src, entry.dst, entry.proto, entry.sport, entry.dport)
+    return Connection(number, view.key, first, original, reply, entry.mark, frozenset(status), True, True, entry=entry)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netfs.datapath import hooks
+from netfs.datapath.connection import FiveTuple, five_tuple
 from netfs.datapath.position import End, Position, Step, drop, unknown
 from netfs.model.link import Link
 from netfs.model.packet import Packet
@@ -23,13 +23,12 @@ LIMITED = "255.255.255.255"
 
 
 def local(walk: Walk, at: Position) -> Step:
-    """The INPUT hook, then the protocol."""
+    """The protocol, behind the INPUT hook."""
     if at.frame.inner is not None:
-        return _hook(walk, at) or at.go("decapsulate")
-    ended = _hook(walk, at)
-    if ended is not None:
-        return ended
+        return at.go("decapsulate")
     packet = at.frame.packet
+    if walk.replying and at.branch.asked is not None and five_tuple(packet) != at.branch.asked.inverted:
+        return _not_asked(at, at.branch.asked)
     if packet.proto == "icmp":
         if packet.family == 4 and not walk.replying and at.view.sysctl("net.ipv4.icmp_echo_ignore_all", 0):
             return drop(at, "deliver", "ECHO_IGNORED", f"{at.view.name} answers no echo (icmp_echo_ignore_all)")
@@ -39,6 +38,27 @@ def local(walk: Walk, at: Position) -> Step:
     if walk.replying:
         return _delivered(at, "the answer is here")
     return _socket(at, packet)
+
+
+def _not_asked(at: Position, asked: FiveTuple) -> End:
+    """The answer of a stranger: no socket waits for it (``__inet_lookup_established``, ``ping_lookup``)."""
+    packet, bridge = at.frame.packet, at.branch.bypassed
+    flow = five_tuple(packet)
+    if packet.dst != asked.src:
+        why = f"the answer {flow} ends in {at.view.name}, which knows no connection that it belongs to"
+        return drop(at, "deliver", "NO_SOCKET", why)
+    fate = {"tcp": "a reset goes back", "udp": "ICMP port unreachable goes back"}.get(packet.proto, "it is ignored")
+    why = f"{at.view.name} asked {asked} and gets an answer {flow}, which it never asked: {fate}"
+    if bridge is None:
+        return drop(at, "deliver", "NO_SOCKET", why)
+    return drop(
+        at,
+        "deliver",
+        "NO_SOCKET",
+        f"{why}; the answer crossed {bridge} without meeting the translation that it needs",
+        fix="sysctl -w net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1",
+        slug="bridge-nf-off",
+    )
 
 
 def _broadcast(at: Position) -> bool:
@@ -53,14 +73,6 @@ def _no_echo(at: Position) -> str:
         f"{at.frame.packet.dst} is a broadcast address: {at.view.name} answers no echo that is sent to it "
         f"({BROADCASTS}{taken})"
     )
-
-
-def _hook(walk: Walk, at: Position) -> End | None:
-    result = hooks.pass_hook(walk, at, "input", at.iif or at.link, None)
-    if isinstance(result, End):
-        return result
-    at.frame = result
-    return None
 
 
 def _delivered(at: Position, why: str) -> End:

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from netfs.cluster.topology import Port
-from netfs.datapath import answer, hooks
+from netfs.datapath import answer, below_ip
 from netfs.datapath.position import Copies, End, Position, Step, drop, unknown
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def transmit(walk: Walk, at: Position) -> Step:
         )
     if link.loopback:
         return at.go("receive")
-    result = hooks.device_hook(walk, at, "egress")
+    result = below_ip.device_hook(at, "egress")
     if isinstance(result, End):
         return result
     at.frame = result
@@ -73,7 +73,8 @@ def _across(at: Position, peer: Port) -> Step:
             slug="mtu-mismatch-veth",
         )
     at.note("transmit", "forward", f"out to its peer {peer.link.name} in {peer.view.name}")
-    return at.go("receive", view=peer.view, link=peer.link)
+    mark = at.frame.packet.mark if peer.view is at.view else 0
+    return at.go("receive", view=peer.view, link=peer.link, frame=at.frame.scrubbed(mark))
 
 
 def _wire(walk: Walk, at: Position) -> Step:
@@ -95,7 +96,8 @@ def _wire(walk: Walk, at: Position) -> Step:
         return drop(at, "transmit", "PKT_TOO_BIG", f"{frame.packet.size} bytes do not fit {link.name} (MTU {link.mtu})")
     names = ", ".join(f"{port.link.name} on {port.view.name}" for port in ports)
     at.note("transmit", "forward", f"over the wire to {names} (a common subnet; the wire itself was not seen)")
-    arrivals = [at.go("receive", view=port.view, link=port.link) for port in ports]
+    arrived = frame.scrubbed(0)
+    arrivals = [at.go("receive", view=port.view, link=port.link, frame=arrived) for port in ports]
     return arrivals[0] if len(arrivals) == 1 else Copies(arrivals)
 
 
@@ -112,7 +114,7 @@ def receive(walk: Walk, at: Position) -> Step:
         )
     if link.xdp:
         return unknown(at, "receive", f"an XDP program on {link.name} decides; what it does cannot be known")
-    result = hooks.device_hook(walk, at, "ingress")
+    result = below_ip.device_hook(at, "ingress")
     if isinstance(result, End):
         return result
     at.frame = result

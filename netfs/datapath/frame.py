@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from netfs.cluster.netns import NetNsKey
+from netfs.datapath.connection import Tracked
+from netfs.model.link import Link
 from netfs.model.packet import Encapsulation, Packet
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -31,12 +33,17 @@ class Frame:
     __slots__ = (
         "_report",
         "asks",
+        "born",
+        "dports",
         "dst_mac",
         "inner",
         "local",
         "packet",
+        "physin",
         "question",
+        "sports",
         "src_mac",
+        "tracked",
         "tunnel",
         "vni",
         "whole",
@@ -62,10 +69,21 @@ class Frame:
         """It is a question, or carries one through a tunnel."""
         self.tunnel: tuple[NetNsKey, int] | None = None
         """The tunnel device whose outer packet it is: (namespace, index)."""
+        self.sports: tuple[int, int] | None = None
+        """Between which a source port lies that is not known: a tunnel's hash of the inner packet, a masquerade's own
+        choice."""
+        self.dports: tuple[int, int] | None = None
+        """The same of the destination port of an answer."""
         self.whole = False
         """It is a tunnel's outer packet, and is dropped rather than sent in fragments."""
         self.local = local
         """It was made in the namespace it is in, not forwarded."""
+        self.born: Frame | None = None
+        """The frame that it is still on the segment, though something about it changed; None: itself."""
+        self.tracked: Tracked | None = None
+        """The connection that this namespace's conntrack found for it (``skb->_nfct``); None: not asked yet."""
+        self.physin: Link | None = None
+        """The bridge's port by which it came and met PREROUTING (``nf_bridge_info``); None: it met none on a bridge."""
         self._report: Packet | None = None
 
     def change(self, **changes: Any) -> Frame:
@@ -82,8 +100,27 @@ class Frame:
 
     def _copy(self, packet: Packet, src_mac: str | None, dst_mac: str | None) -> Frame:
         copy = Frame(packet, src_mac, dst_mac, self.inner, self.vni, self.question, self.local)
-        copy.whole = self.whole
+        copy.whole, copy.sports, copy.dports = self.whole, self.sports, self.dports
         copy.tunnel = self.tunnel
+        copy.tracked = self.tracked
+        copy.physin = self.physin
+        return copy
+
+    def scrubbed(self, mark: int) -> Frame:
+        """As another device receives it, which knows nothing of its connection (``skb_scrub_packet``)."""
+        if self.tracked is None and self.physin is None and self.packet.mark == mark:
+            return self
+        packet = self.packet if self.packet.mark == mark else replace(self.packet, mark=mark)
+        copy = self._copy(packet, self.src_mac, self.dst_mac)
+        copy.tracked = copy.physin = None
+        copy.born = self.born or self
+        return copy
+
+    def bridged(self, physin: Link) -> Frame:
+        """As a bridge that calls the rules of IP goes on with it."""
+        copy = self._copy(self.packet, self.src_mac, self.dst_mac)
+        copy.physin = physin
+        copy.born = self.born or self
         return copy
 
     def forwarded(self, **changes: Any) -> Frame:

@@ -1,286 +1,284 @@
-"""Netfilter's hooks on a packet's way: what the rules of a namespace do to it.
+"""Netfilter's hooks on an IP packet's way: each is a stage of the walk.
 
-The rules themselves are evaluated in ``netfs.datapath.netfilter``; here they are given what they look at
-(devices, conntrack's view, the address a masquerade would use), and their answer becomes a hop or an end.
+The rules are evaluated in ``netfs.datapath.netfilter``. Here they are given what they look at (devices, the
+connection, the address a masquerade would use), and their answer becomes the next position, several where chance
+decides, or an end. Mirrors ``nf_hook_slow`` (net/netfilter/core.c), the places where ``ip_rcv``, ``ip_local_deliver``,
+``ip_forward``, ``__ip_local_out`` and ``ip_output`` call it, and ``nf_nat_inet_fn`` (net/netfilter/nf_nat_core.c).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netfs.cluster.netns import NetNsView
-from netfs.datapath.frame import Frame, Question
-from netfs.datapath.netfilter import (
-    HookAnswer,
-    HookContext,
-    chains_on,
-    run_arp_hook,
-    run_bridge_hook,
-    run_device_hook,
-    run_hook,
-)
-from netfs.datapath.position import End, Position, drop, unknown
-from netfs.datapath.routing import RouteQuery, lookup, select_source
+from netfs.datapath import conntrack, ipvs_in
+from netfs.datapath.connection import DESTINATION, INVALID, UNTRACKED, Branch, Connection, Tracked
+from netfs.datapath.netfilter import HookAnswer, HookContext, chains_on, run_hook
+from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
+from netfs.datapath.routing import RouteAnswer, RouteQuery, lookup, select_source
+from netfs.datapath.routing.source_address import inet_select_addr
+from netfs.datapath.verdicts import passed, refused
 from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.packet import Packet
-from netfs.model.trace import DROPPED, UNKNOWN
+from netfs.model.route import RT_SCOPE_UNIVERSE, NextHop
 
 if TYPE_CHECKING:
     from netfs.datapath.walk import Walk
 
-SOLICITED_NODE = 0xFF02_0000_0000_0000_0000_0001_FF00_0000
-"""ff02::1:ff00:0/104 (RFC 4291 2.7.1)."""
-
-_GAPS = frozenset({"nft", "iptables_legacy", "ip6tables_legacy"})
+_GAPS = frozenset({"firewall", "nft", "iptables_legacy", "ip6tables_legacy"})
 """What was not read of a firewall and leaves a packet's fate open; iptables-nft's rules are nft's as well."""
 
-
-def pass_hook(walk: Walk, at: Position, hook: str, iif: Link | None, oif: Link | None) -> Frame | End:
-    """The frame after the hook's rules, or the end they made of it."""
-    return _run(walk, at, hook, iif, oif, None, None)
+FOLLOWED = 256
+"""So many of the ways that chance may choose at one hook are walked."""
 
 
-def bridged(walk: Walk, at: Position, bridge: Link, port: Link) -> Frame | End:
-    """``bridge-nf-call-iptables``: a bridged IP frame meets the hooks of its family (br_netfilter_hooks.c)."""
-    if at.frame.question is not None or at.view.netns.firewall is None:
-        return at.frame
-    if not calls_ip_tables(at.view, bridge, at.frame):
-        return at.frame
-    frame = at.frame
-    hooks = ["prerouting"]
-    if frame.dst_mac not in (bridge.mac, port.mac):
-        hooks += ["forward", "postrouting"]
-    for hook in hooks:
-        result = _run(walk, at, hook, bridge, None if hook == "prerouting" else bridge, bridge, port)
-        if isinstance(result, End):
-            return result
-        if (result.packet.dst, result.packet.src) != (frame.packet.dst, frame.packet.src):
-            return unknown(at, "netfilter", f"rules translate a frame that {bridge.name} only bridges: not modelled")
-    return frame
+def prerouting(_walk: Walk, at: Position) -> Step:
+    """An arrived packet, before it is routed. A frame that met it on its bridge does not again (``ip_sabotage_in``)."""
+    if at.frame.physin is not None:
+        return at.then("routed")
+    return meet(at, "prerouting", at.link, None, "routed")
 
 
-def calls_ip_tables(view: NetNsView, bridge: Link, frame: Frame) -> bool:
-    """Whether bridged frames meet the tables of their IP family (``br_nf_pre_routing``)."""
-    name = "ip6tables" if frame.packet.family == 6 else "iptables"
-    if view.sysctl(f"net.bridge.bridge-nf-call-{name}", 0):
-        return True
-    if bridge.bridge is None:
-        return False
-    return bridge.bridge.nf_call_ip6tables if name == "ip6tables" else bridge.bridge.nf_call_iptables
+def input_(_walk: Walk, at: Position) -> Step:
+    """A packet for this namespace, or for one of its virtual services."""
+    return _to_service(at, "input", at.iif or at.link, None) or meet(at, "input", at.iif or at.link, None, "deliver")
 
 
-def bridge_hook(walk: Walk, at: Position, hook: str, bridge: Link, iif: Link | None, oif: Link | None) -> Frame | End:
-    """The rules of family bridge on a frame between ports."""
-    if at.view.netns.firewall is None or not chains_on(at.view, "bridge", hook):
-        return at.frame
-    context = HookContext(
-        iif=iif or bridge,
-        oif=oif,
-        ct_state=_bridged_state(walk, at.frame),
-        ibrname=bridge.name,
-        obrname=bridge.name if oif is not None else None,
-    )
-    return _passed(walk, at, hook, lambda packet: run_bridge_hook(at.view, hook, packet, context))
+def forward(_walk: Walk, at: Position) -> Step:
+    """A packet that is passed on."""
+    return meet(at, "forward", at.iif, at.link, "egress")
 
 
-def device_hook(walk: Walk, at: Position, hook: str) -> Frame | End:
-    """The rules of family netdev on a device: ``ingress`` or ``egress``."""
-    if at.view.netns.firewall is None or not chains_on(at.view, "netdev", hook):
-        return at.frame
-    context = HookContext(iif=at.link) if hook == "ingress" else HookContext(oif=at.link)
-    return _passed(walk, at, hook, lambda packet: run_device_hook(at.view, hook, packet, context))
+def output(_walk: Walk, at: Position) -> Step:
+    """A packet made here; routed again where the rules changed what its route depends on."""
+    before = at.frame.packet
+    step = _to_service(at, "output", None, at.link)
+    if step is not None:
+        return step
+    step = meet(at, "output", None, at.link, "egress")
+    for way in step.positions if isinstance(step, Ways) else (step,):
+        if isinstance(way, Position) and _reroutes(at.view, before, way.frame.packet):
+            way.stage, way.next_hop, way.route, way.rerouted = "output", None, None, True
+    return step
 
 
-def question_hook(at: Position, hook: str) -> End | None:
-    """The rules on a question or its answer where it is made (``output``) or heard (``input``).
+def postrouting(_walk: Walk, at: Position) -> Step:
+    """A packet that leaves by a device."""
+    return meet(at, "postrouting", at.iif, at.link, "neighbour")
 
-    ARP meets family arp (``arp_xmit``, ``arp_rcv``); neighbour discovery is ICMPv6 and meets ip6, untracked
-    (``ndisc_send_skb``, ``ip6_input``, ``nf_conntrack_icmpv6_error``).
+
+def _reroutes(view: NetNsView, before: Packet, after: Packet) -> bool:
+    """``ip_route_me_harder``: after a translation of the destination (``nf_nat_ipv4_local_fn``); after any change of
+    addresses, mark or TOS where chains that look for it lie on the hook (``nf_route_table_hook4``, ``ipt_mangle_out``).
     """
-    question = at.frame.question
-    if question is None or at.view.netns.firewall is None:
-        return None
-    discovery = ":" in question.target
-    layer = "ip6" if discovery else "arp"
-    state = "untracked" if discovery else "invalid"
-    context = HookContext(iif=at.link, ct_state=state) if hook == "input" else HookContext(oif=at.link, ct_state=state)
-    before = ("prerouting", "input") if hook == "input" else ("output", "postrouting")
-    for name in before if discovery else (hook,):
-        if chains_on(at.view, layer, name):
-            run = run_hook if discovery else run_arp_hook
-            answer = run(at.view, name, question_packet(question), context)
-            if answer.verdict != "accept":
-                return _refused(at, name, answer)
-    return None
+    if before is after:
+        return False
+    if before.dst != after.dst:
+        return True
+    if (before.src, before.mark, before.tos) == (after.src, after.mark, after.tos):
+        return False
+    layer = "ip6" if after.family == 6 else "ip"
+    return any(chain.type == "route" or chain.table == "mangle" for chain in chains_on(view, layer, "output"))
 
 
-def question_packet(question: Question) -> Packet:
-    """A question as the rules see it: an ARP packet, or a neighbour solicitation or advertisement (RFC 4861 4.3)."""
-    source, target = question.source, question.target
-    if question.answer:
-        source, target = target, source
-    if ":" not in target:
-        return Packet(source, target, proto="arp", size=46)
-    if question.answer:
-        return Packet(source, target, size=72, ttl=255, icmp_type="nd-neighbor-advert")
-    group = ip.to_text(SOLICITED_NODE | ip.to_int(target) & 0xFFFFFF, 6)
-    return Packet(source, group, size=72, ttl=255, icmp_type="nd-neighbor-solicit")
+def guarded(view: NetNsView) -> bool:
+    """Whether there are rules, or may be."""
+    return view.netns.firewall is not None or any(gap.what in _GAPS for gap in view.gaps)
 
 
-def _bridged_state(walk: Walk, frame: Frame) -> str:
-    """What ``ct state`` finds on a bridge: ARP is never tracked."""
-    if frame.question is not None:
-        return "untracked" if ":" in frame.question.target else "invalid"
-    return "established" if walk.replying else "new"
-
-
-def _passed(walk: Walk, at: Position, hook: str, run: Callable[[Packet], HookAnswer]) -> Frame | End:
-    """The frame after rules below IP; a question stays what it is or is lost."""
-    question = at.frame.question
-    if question is None:
-        return _judged(walk, at, hook, at.frame, run(at.frame.packet))
-    answer = run(question_packet(question))
-    return at.frame if answer.verdict == "accept" else _refused(at, hook, answer)
-
-
-def _refused(at: Position, hook: str, answer: HookAnswer) -> End:
-    asked = "neighbour discovery" if at.frame.packet.family == 6 else "ARP"
-    if answer.verdict == "unknown":
-        return End(at, UNKNOWN, "", f"{hook} of {at.view.name}: {answer.why}")
-    return End(at, DROPPED, "NETFILTER_DROP", f"{asked} is dropped at {hook} of {at.view.name}: {answer.why}")
-
-
-def _run(
-    walk: Walk, at: Position, hook: str, iif: Link | None, oif: Link | None, bridge: Link | None, port: Link | None
-) -> Frame | End:
-    view, frame = at.view, at.frame
-    if walk.replying:
-        frame = _restored(walk, view, hook, frame)
+def meet(at: Position, hook: str, iif: Link | None, oif: Link | None, then: str, physout: Link | None = None) -> Step:
+    """Send a packet through the rules of a hook; it goes on at stage ``then``."""
+    view = at.view
+    if not guarded(view):
+        return at.then(then)
     gap = next((gap for gap in view.gaps if gap.what in _GAPS), None)
     if gap is not None:
         return unknown(at, "netfilter", f"the firewall of {view.name} could not be read: {gap.reason}")
-    if view.netns.firewall is None:
-        return frame
-    before = frame.packet
-    if hook in ("prerouting", "output") and not walk.replying:
-        walk.conntrack.open(view.key, before)
-    answer = run_hook(view, hook, before, _context(walk, view, hook, before, iif, oif, bridge, port))
-    return _judged(walk, at, hook, frame, answer)
+    met = _entered(at, hook)
+    context = _context(at, hook, iif, oif, physout, met)
+    answer = run_hook(view, hook, at.frame.packet, context)
+    if answer.verdict != "branches":
+        return _follow(at.on(then), hook, met, answer)
+    if len(answer.branches) > FOLLOWED:
+        many = f"{hook}: {answer.why}; only the first {FOLLOWED} of {len(answer.branches):,} choices are followed"
+        at.note("netfilter", "accept", many)
+    ways = [_parted(at.on(then), hook, met, each) for each in answer.branches[:FOLLOWED]]
+    return Ways(ways, known=True)
 
 
-def _judged(walk: Walk, at: Position, hook: str, frame: Frame, answer: HookAnswer) -> Frame | End:
-    if answer.verdict == "accept":
-        return _accepted(walk, at, hook, frame, answer)
-    text = f"{hook}: {answer.why}"
-    evidence = answer.matched[-1].text if answer.matched else None
-    if answer.verdict == "unknown":
-        return unknown(at, "netfilter", text)
-    return drop(
-        at, "netfilter", "NETFILTER_DROP", text, evidence=evidence, fix=_fix(answer), slug=_slug(at.view, frame, answer)
-    )
+def _to_service(at: Position, hook: str, iif: Link | None, oif: Link | None) -> Step | None:
+    """A packet that IPVS takes, behind the chains that stand before it; None: it takes none."""
+    unread = next((gap for gap in at.view.gaps if gap.what == "ipvs"), None)
+    if unread is not None and at.frame.packet.proto != "icmp" and at.frame.inner is None:
+        return unknown(at, "ipvs", f"the virtual services of {at.view.name} could not be read: {unread.reason}")
+    firewall = at.view.netns.firewall
+    if firewall is None or not firewall.ipvs or any(gap.what in _GAPS for gap in at.view.gaps):
+        return None
+    met = _entered(at, hook)
+    if met.connection is not None and (met.connection.service is not None or met.tracked.reply):
+        return None
+    context = replace(_context(at, hook, iif, oif, None, met), before=ipvs_in.PLACE[hook])
+    answer = run_hook(at.view, hook, at.frame.packet, context)
+    if answer.verdict != "accept" or ipvs_in.wanted(at.view, answer.packet) is None:
+        return None
+    return _follow(at.on("ipvs"), hook, met, answer)
 
 
-def _accepted(walk: Walk, at: Position, hook: str, frame: Frame, answer: HookAnswer) -> Frame:
-    if answer.packet == frame.packet:
-        return frame
-    changed = frame.with_packet(answer.packet)
-    walk.conntrack.translate(at.view.key, frame.packet, answer.packet)
-    evidence = answer.matched[-1].text if answer.matched else None
-    at.note("netfilter", "rewrite", f"{hook}: {answer.why}", evidence=evidence, frame=changed)
-    return changed
+class _Entered(NamedTuple):
+    """What conntrack knows of a packet at a hook."""
+
+    branch: Branch
+    tracked: Tracked
+    connection: Connection | None
+    undo: Callable[[Packet], Packet] | None
+    """The translation that the connection has already, at this hook."""
+
+
+def _entered(at: Position, hook: str) -> _Entered:
+    branch, tracked = at.branch, at.frame.tracked
+    if hook in ("prerouting", "output") and (tracked is None or tracked is INVALID):
+        branch, tracked = conntrack.enter(at.view, branch, at.frame.packet)
+    tracked = tracked or INVALID
+    connection = branch.connection(tracked)
+    return _Entered(branch, tracked, connection, _undo(connection, tracked, hook))
+
+
+def _undo(connection: Connection | None, tracked: Tracked, hook: str) -> Callable[[Packet], Packet] | None:
+    """What the connection's own translation makes of its packets at a hook (``nf_nat_manip_pkt``)."""
+    if connection is None or hook == "forward":  # the one hook without NAT
+        return None
+    goal = connection.translated(hook, reply=tracked.reply)
+    if goal is None:
+        return None
+    if hook in DESTINATION:
+        return lambda packet: replace(packet, dst=goal.dst, dport=goal.dport)
+    return lambda packet: replace(packet, src=goal.src, sport=goal.sport)
+
+
+def _parted(at: Position, hook: str, met: _Entered, answer: HookAnswer) -> Position | End:
+    """One of the ways that chance may choose."""
+    return _follow(at, hook, met._replace(branch=met.branch.parted(answer.share)), answer)
+
+
+def _follow(at: Position, hook: str, met: _Entered, answer: HookAnswer) -> Position | End:
+    """What an answer leads to."""
+    tracked = UNTRACKED if answer.untracked else met.tracked
+    at.branch = at.branch.parted(answer.share) if answer.untracked else _remembered(hook, met, answer)
+    if answer.changed:
+        at.branch = at.branch.with_changes(at.view.key, answer.changed)
+    if answer.verdict != "accept":
+        return refused(at, hook, answer)
+    fresh = tracked is not UNTRACKED and met.connection is not None and "confirmed" not in met.connection.status
+    lost = conntrack.full(at.view) if fresh and at.frame.tracked is None else None
+    if lost is not None:
+        return drop(at, "netfilter", "NETFILTER_DROP", f"{hook}: {lost}", slug="conntrack-full")
+    before, undone = at.frame, met.connection if met.undo is not None else None
+    packet = answer.packet
+    if met.connection is not None and met.connection.service is not None and met.tracked.reply:
+        if hook in ipvs_in.RESTORED:
+            packet, undone = ipvs_in.restored(met.connection, packet), met.connection
+    at.frame = before.with_packet(packet)
+    if packet.sport is None and before.packet.sport is not None:
+        at.frame.sports = conntrack.chosen_ports(before.packet.sport)
+    at.frame.tracked = tracked
+    if packet != before.packet or answer.met:
+        passed(at, hook, before.packet, answer, undone)
+    return at
+
+
+def _remembered(hook: str, met: _Entered, answer: HookAnswer) -> Branch:
+    """The branch after a hook: the connection with the translation, the mark and the state that it has now."""
+    branch, connection = met.branch, met.connection
+    if connection is None:
+        return branch
+    now = connection
+    if answer.nat is not None:
+        now = now.with_nat(hook, answer.nat.address_to, answer.nat.port_to)
+    if answer.ct_mark != now.mark:
+        now = replace(now, mark=answer.ct_mark)
+    if hook != "forward" and not now.done(hook):
+        now = replace(now, dst_done=True) if hook in DESTINATION else replace(now, src_done=True)
+    if hook in ("input", "postrouting") and "confirmed" not in now.status:
+        now = replace(now, status=now.status | {"confirmed"})
+    return branch if now is connection else branch.with_connection(now)
 
 
 def _context(
-    walk: Walk,
-    view: NetNsView,
-    hook: str,
-    packet: Packet,
-    iif: Link | None,
-    oif: Link | None,
-    bridge: Link | None,
-    port: Link | None,
+    at: Position, hook: str, iif: Link | None, oif: Link | None, physout: Link | None, met: _Entered
 ) -> HookContext:
-    original = walk.conntrack.original(view.key, packet) if walk.replying else None
-    known = walk.replying and original is not None
+    connection, physin = met.connection, at.frame.physin
     return HookContext(
         iif=iif,
         oif=oif,
-        ct_state="established" if known else ("invalid" if walk.replying and packet.tcp_flags else "new"),
-        ct_direction="reply" if known else "original",
-        nat_done=known,
-        original=original,
-        masquerade_source=_source(view, packet, oif) if hook == "postrouting" and oif is not None else None,
-        bridged=bridge is not None,
-        physin=port.name if port is not None else None,
-        fib=lambda result, _flags, asked: _fib(view, result, asked),
+        ct_state=met.tracked.state,
+        ct_status=connection.status if connection is not None else frozenset(),
+        ct_direction="reply" if met.tracked.reply else "original",
+        ct_mark=connection.mark if connection is not None else 0,
+        nat_done=connection is not None and connection.done(hook),
+        original=connection.first if connection is not None else None,
+        tracked=at.frame.tracked is not None and at.frame.tracked is not INVALID,
+        masquerade_source=_masquerade(at, oif) if hook == "postrouting" and oif is not None else None,
+        bridged=physout is not None,
+        physin=physin.name if physin is not None else None,
+        physout=physout.name if physout is not None else None,
+        fib=lambda result, flags, asked: _fib(at.view, result, flags, asked, iif, oif),
+        changed=met.branch.changes.get(at.view.key, ()),
+        restore=met.undo,
+        sports=at.frame.sports,
+        dports=at.frame.dports,
     )
 
 
-def _restored(walk: Walk, view: NetNsView, hook: str, frame: Frame) -> Frame:
-    """The answer with the connection's translations undone."""
-    if hook in ("prerouting", "output"):
-        packet = walk.conntrack.restore_destination(view.key, frame.packet)
-    elif hook in ("input", "postrouting"):
-        packet = walk.conntrack.restore_source(view.key, frame.packet)
-    else:
-        return frame
-    return frame if packet is frame.packet else frame.with_packet(packet)
+def _masquerade(at: Position, oif: Link) -> str | None:
+    """The address a masquerade uses: of the device, near the next hop, whatever the route's ``src`` says
+    (``nf_nat_masquerade_ipv4``, ``nf_nat_masquerade_ipv6``).
+    """
+    dst = at.frame.packet.dst
+    if ":" in dst:
+        answer = RouteAnswer("unicast", nexthops=(NextHop(oif.index),))
+        return select_source(at.view, answer, RouteQuery(dst=dst), NextHop(oif.index))[0]
+    gateway = at.next_hop if at.next_hop is not None and ":" not in at.next_hop else None
+    return inet_select_addr(at.view, oif, gateway or dst, RT_SCOPE_UNIVERSE)[0]
 
 
-def _source(view: NetNsView, packet: Packet, oif: Link) -> str | None:
-    """The address a masquerade uses: the one the kernel would send from (``nf_nat_masquerade_ipv4``)."""
-    query = RouteQuery(dst=packet.dst, oif=oif.name)
-    answer = lookup(view, query)
-    return select_source(view, answer, query)[0] if answer.usable else None
-
-
-def _fib(view: NetNsView, result: str, packet: Packet) -> str | None:
-    """What ``fib daddr`` answers of a packet's destination."""
-    answer = lookup(view, RouteQuery(dst=packet.dst))
+def _fib(
+    view: NetNsView, result: str, flags: frozenset[str], packet: Packet, iif: Link | None, oif: Link | None
+) -> str | None:
+    """What ``fib`` answers of the source or the destination; by ``iif`` or ``oif`` only that device counts
+    (``nft_fib4_eval``, ``nft_fib6_eval``). For what came in by a loopback device no route is asked for
+    (``nft_fib_can_skip``).
+    """
+    if result != "type" and iif is not None and iif.loopback:
+        return iif.name
+    source = "saddr" in flags
+    dst = packet.src if source else packet.dst
+    device = iif if "iif" in flags else oif if "oif" in flags else None
+    answer = lookup(view, RouteQuery(dst=dst, mark=packet.mark if "mark" in flags else 0))
     if answer.kind == "unknown":
         return None
+    links = [view.links[hop.index] for hop in answer.nexthops if hop.index is not None and hop.index in view.links]
     if result == "type":
-        return "unspec" if answer.kind == "none" else answer.kind
-    link = view.links.get(answer.nexthops[0].index or 0) if answer.nexthops else None
-    return link.name if link is not None else ""
+        kind = _address_type(answer, dst)
+        elsewhere = kind in ("local", "broadcast") and device is not None and not _holds(view, device, dst, links)
+        return "unicast" if elsewhere else kind
+    if not answer.usable or (device is not None and device not in links):
+        return ""
+    return (device or links[0]).name if links else ""
 
 
-def _fix(answer: HookAnswer) -> str | None:
-    """The command that takes away what dropped the packet: the rule, or the chain's policy."""
-    if not answer.matched:
-        return None
-    last = answer.matched[-1]
-    chain = " ".join(quote(word) for word in (last.family, last.table, last.chain))
-    if last.handle is None:
-        return f"nft add chain {chain} '{{ policy accept; }}'"
-    return f"nft delete rule {chain} handle {last.handle}"
+def _address_type(answer: RouteAnswer, address: str) -> str:
+    """``inet_addr_type`` asks the table of local addresses alone; ``nft_fib6_eval_type`` asks for a route."""
+    if ":" in address:
+        return answer.kind if answer.usable else "unreachable"
+    if ip.to_int(address) >> 24 == 0:
+        return "broadcast"
+    return answer.kind if answer.kind in ("local", "broadcast", "multicast") else "unicast"
 
 
-def _slug(view: NetNsView, frame: Frame, answer: HookAnswer) -> str:
-    if frame.inner is not None:
-        return "underlay-drops-vxlan" if view.node.role == "fabric" else "vxlan-outer-blocked"
-    policy = bool(answer.matched) and answer.matched[-1].handle is None
-    return "firewall-forward-drop" if policy else "firewall-rule-drops"
-
-
-def reply_of(packet: Packet) -> Packet:
-    """The answer to a packet: ICMP echo reply, SYN-ACK, or a datagram back."""
-    return replace(
-        packet,
-        src=packet.dst,
-        dst=packet.src,
-        sport=packet.dport,
-        dport=packet.sport,
-        ttl=64,
-        df=packet.proto == "tcp",
-        mark=0,
-        src_mac=None,
-        dst_mac=None,
-        outer=None,
-        icmp_type="echo-reply" if packet.proto == "icmp" else None,
-        tcp_flags="syn-ack" if packet.proto == "tcp" else None,
-    )
+def _holds(view: NetNsView, device: Link, address: str, links: list[Link]) -> bool:
+    """Whether an address of this host is the device's own (``inet_dev_addr_type``)."""
+    owner = view.owned.get(address)
+    return owner.index == device.index if owner is not None else device in links

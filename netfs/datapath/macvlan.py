@@ -78,9 +78,10 @@ def _hand(walk: Walk, at: Position, port: Port) -> Step:
     """The macvlan device receives."""
     if not port.link.up:
         return drop(at, "macvlan", "DEV_READY", f"{port.link.name} in {port.view.name} is down")
+    frame = at.frame.scrubbed(at.frame.packet.mark if port.view is at.view else 0)
     if port.link.master is not None or (port.view.key, port.link.index) in walk.topology.macvlans:
-        return at.go("receive", view=port.view, link=port.link)
-    step = device.up(walk, at.go("macvlan", view=port.view, link=port.link))
+        return at.go("receive", view=port.view, link=port.link, frame=frame)
+    step = device.up(walk, at.go("macvlan", view=port.view, link=port.link, frame=frame))
     if isinstance(step, End) and at.frame.question is None and step.at.trail is None:
         return End(at, DROPPED, step.reason, step.why)
     return step

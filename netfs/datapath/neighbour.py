@@ -41,7 +41,7 @@ def resolve(walk: Walk, at: Position) -> Step:
         return at.go("transmit", frame=at.frame.addressed(None, None))
     fixed = _without_asking(at, target)
     if fixed is not None:
-        return at.go("transmit", frame=at.frame.addressed(link.mac, fixed))
+        return _addressed(at, fixed)
     entry = at.view.neighbour(link.index, target)
     heard = walk.heard(at.view, link, target)
     if heard is not None and not (entry is not None and entry.state & (NUD_PERMANENT | NUD_NOARP)):
@@ -106,20 +106,31 @@ def unanswered(_walk: Walk, at: Position) -> Step:
     )
 
 
+def _addressed(at: Position, mac: str) -> Position:
+    """With its Ethernet header. A bridged frame keeps its sender's MAC and goes back to the port it came in by
+    (``neigh_hh_bridge``, ``br_nf_pre_routing_finish_bridge_slow``).
+    """
+    if at.port is not None:
+        frame = at.frame.addressed(at.frame.src_mac, mac)
+        frame.born = at.frame.born
+        return at.go("bridge-decide", link=at.port, frame=frame)
+    return at.go("transmit", frame=at.frame.addressed(at.link.mac, mac))
+
+
 def _send(at: Position, mac: str, why: str, evidence: str | None) -> Position:
-    frame = at.frame.addressed(at.link.mac, mac)
-    at.note("neighbour", "resolve", why, evidence=evidence, frame=frame)
-    return at.go("transmit", frame=frame)
+    way = _addressed(at, mac)
+    at.note("neighbour", "resolve", why, evidence=evidence, frame=way.frame)
+    way.trail = at.trail
+    return way
 
 
 def _several(at: Position, target: str, macs: list[str]) -> Step:
     """Two owners of one address: whoever answers first is believed."""
-    ways: list[Position] = []
+    ways: list[Position | End] = []
     for mac in macs:
-        way = at.go("transmit", frame=at.frame.addressed(at.link.mac, mac))
-        way.note(
-            "neighbour", "resolve", f"{len(macs)} hosts answer {_question(target)} for {target}; this one with {mac}"
-        )
+        way = _addressed(at, mac)
+        why = f"{len(macs)} hosts answer {_question(target)} for {target}; this one with {mac}"
+        way.note("neighbour", "resolve", why, link=at.link)
         ways.append(way)
     return Ways(ways)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
-from netfs.datapath import hooks
+from netfs.datapath.connection import five_tuple
 from netfs.datapath.frame import Frame
 from netfs.datapath.position import End, Position, Step, Ways, drop, followed, unknown
 from netfs.datapath.request import number
@@ -46,7 +46,7 @@ def route_local(_walk: Walk, at: Position) -> Step:
         off = _ipv6_off(at)
         if off is not None:
             return off
-    query = query_of(packet, oif=at.oif, mark=0 if at.frame.inner is not None else packet.mark)
+    query = query_of(packet, oif=at.oif, mark=0 if at.frame.inner is not None and not at.rerouted else packet.mark)
     answer = lookup(view, query)
     if not answer.usable and answer.kind != "unknown" and ":" in packet.dst and query.src is None:
         answer, query = _again_with_source(view, answer, query)
@@ -162,7 +162,7 @@ def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, lef
         why += f", source {source}: {chosen}"
     why += left
     way = at.go(
-        "egress",
+        "egress" if at.rerouted else "local-out",
         link=link,
         frame=frame,
         oif=at.oif,
@@ -170,6 +170,8 @@ def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, lef
         route=answer.route,
         rerouted=at.rerouted,
     )
+    if at.branch.asked is None and frame.inner is None:
+        way.branch = at.branch.with_asked(five_tuple(frame.packet))
     way.note("output", "local" if answer.kind == "local" else "forward", why, evidence=evidence, frame=frame)
     return way
 
@@ -181,28 +183,9 @@ def _device(view: NetNsView, answer: RouteAnswer, hop: NextHop, fallback: Link) 
 
 
 def leave(walk: Walk, at: Position) -> Step:
-    """The hooks on the way out, then the size, then the neighbour."""
-    route, next_hop, iif = at.route, at.next_hop, at.iif
-    if iif is None and not at.rerouted:
-        result = hooks.pass_hook(walk, at, "output", None, at.link)
-        if isinstance(result, End):
-            return result
-        rerouted = _rerouted(at.frame.packet, result.packet)
-        if rerouted:
-            return at.go("output", frame=result, oif=at.oif, rerouted=True)
-        at.frame = result
-    too_big = size(at, iif, whole=walk.whole) if iif is None else None
-    if too_big is not None:
-        return too_big
-    result = hooks.pass_hook(walk, at, "postrouting", iif, at.link)
-    if isinstance(result, End):
-        return result
-    return at.go("neighbour", frame=result, next_hop=next_hop, route=route)
-
-
-def _rerouted(before: Packet, after: Packet) -> bool:
-    """``ip_route_me_harder``: a changed mark or address asks the tables again."""
-    return (before.dst, before.src, before.mark) != (after.dst, after.src, after.mark)
+    """The size, then the hook on the way out, then the neighbour."""
+    too_big = size(at, None, whole=walk.whole) if at.iif is None else None
+    return at.then("postrouting") if too_big is None else too_big
 
 
 def size(at: Position, iif: Link | None, *, whole: bool = False) -> End | None:

@@ -2,18 +2,21 @@
 
 A stage is a function from (walk, position) to a ``Step``: the positions to go on from, or an end. Stages
 never call each other; the walk does. ``Copies`` are frames that are all sent (a flood): the packet arrives
-if one of them does. ``Ways`` are alternatives of which the kernel takes one by a hash that cannot be known.
+if one of them does. ``Ways`` are alternatives of which the kernel takes one: by a hash that cannot be known, or by
+chance with known odds. What a way carries along beside its hops is its ``Branch``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netfs.cluster.netns import NetNsView
+from netfs.datapath.connection import NOWHERE, Branch
 from netfs.datapath.frame import Frame
 from netfs.model.link import Link
 from netfs.model.route import NextHop, Route
-from netfs.model.trace import DROPPED, UNKNOWN, Hop
+from netfs.model.trace import DROPPED, UNKNOWN, Hop, RuleMet
 
 
 class Trail:
@@ -39,7 +42,20 @@ class Trail:
 class Position:
     """A frame at a stage of the kernel: at a device of a namespace."""
 
-    __slots__ = ("frame", "iif", "link", "next_hop", "oif", "port", "rerouted", "route", "stage", "trail", "view")
+    __slots__ = (
+        "branch",
+        "frame",
+        "iif",
+        "link",
+        "next_hop",
+        "oif",
+        "port",
+        "rerouted",
+        "route",
+        "stage",
+        "trail",
+        "view",
+    )
 
     def __init__(
         self,
@@ -55,6 +71,7 @@ class Position:
         next_hop: str | None = None,
         route: Route | None = None,
         rerouted: bool = False,
+        branch: Branch = NOWHERE,
     ) -> None:
         self.stage = stage
         self.view = view
@@ -66,11 +83,12 @@ class Position:
         self.oif = oif
         """The device a local packet is bound to."""
         self.port = port
-        """The bridge's port a frame came in by, once it is passed up on the bridge device."""
+        """The bridge's port a frame came in by, once it is passed up on the bridge device, or bridged on."""
         self.next_hop = next_hop
         self.route = route
         self.rerouted = rerouted
         """The OUTPUT hook changed what the route depends on, and the tables were asked again: it is not met twice."""
+        self.branch = branch
 
     def go(
         self,
@@ -99,6 +117,29 @@ class Position:
             next_hop=next_hop,
             route=route,
             rerouted=rerouted,
+            branch=self.branch,
+        )
+
+    def then(self, stage: str) -> Position:
+        """This very position, at the next stage."""
+        self.stage = stage
+        return self
+
+    def on(self, stage: str) -> Position:
+        """Another position at the next stage, of which all else is known as it was."""
+        return Position(
+            stage,
+            self.view,
+            self.link,
+            self.frame,
+            self.trail,
+            iif=self.iif,
+            oif=self.oif,
+            port=self.port,
+            next_hop=self.next_hop,
+            route=self.route,
+            rerouted=self.rerouted,
+            branch=self.branch,
         )
 
     def note(
@@ -110,6 +151,7 @@ class Position:
         evidence: str | None = None,
         frame: Frame | None = None,
         link: Link | None = None,
+        rules: tuple[RuleMet, ...] = (),
     ) -> None:
         """Write a hop to the trail. Questions (ARP, NDISC) leave no hops."""
         shown = self.frame if frame is None else frame
@@ -126,6 +168,8 @@ class Position:
             shown.report(),
             evidence,
             self.view.netns.id,
+            None,
+            rules,
         )
         self.trail = Trail(self.trail, hop)
 
@@ -141,7 +185,9 @@ class Copies:
 class Ways:
     """Alternatives, one of which is taken."""
 
-    positions: list[Position]
+    positions: Sequence[Position | End]
+    known: bool = False
+    """By known odds, which stand in the branch of each."""
 
 
 class End:
@@ -191,15 +237,16 @@ def drop(
     fix: str | None = None,
     slug: str | None = None,
     link: Link | None = None,
+    rules: tuple[RuleMet, ...] = (),
 ) -> End:
     """The packet is lost here: writes the last hop and ends the walk."""
-    at.note(stage, "drop", why, evidence=evidence, link=link)
+    at.note(stage, "drop", why, evidence=evidence, link=link, rules=rules)
     if link is not None:
         at.link = link
     return End(at, DROPPED, reason, why, fix, slug)
 
 
-def unknown(at: Position, stage: str, why: str, *, link: Link | None = None) -> End:
+def unknown(at: Position, stage: str, why: str, *, link: Link | None = None, rules: tuple[RuleMet, ...] = ()) -> End:
     """What happens next cannot be known: writes the last hop and ends the walk."""
-    at.note(stage, "unknown", why, link=link)
+    at.note(stage, "unknown", why, link=link, rules=rules)
     return End(at, UNKNOWN, "", why)

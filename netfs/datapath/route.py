@@ -10,12 +10,10 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from netfs.datapath import hooks
 from netfs.datapath.output import query_of, size, unread
 from netfs.datapath.position import End, Position, Step, Ways, drop, followed, unknown
 from netfs.datapath.routing import RouteAnswer, describe, lookup, martian_check, reverse_check
 from netfs.model import ip
-from netfs.model.link import Link
 from netfs.model.route import NextHop
 
 if TYPE_CHECKING:
@@ -25,8 +23,8 @@ DELIVERED_HERE = ("local", "broadcast", "anycast")
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}
 
 
-def arrive(walk: Walk, at: Position) -> Step:
-    """Check the packet, then route it."""
+def arrive(_walk: Walk, at: Position) -> Step:
+    """Check the packet; PREROUTING is next."""
     view, link = at.view, at.link
     if at.frame.packet.family == 6 and link.ipv6.get("disable_ipv6", 0):
         return drop(
@@ -37,20 +35,17 @@ def arrive(walk: Walk, at: Position) -> Step:
             fix=f"sysctl -w {quote(f'net/ipv6/conf/{link.name}/disable_ipv6=0')}",
             slug="ipv6-disabled",
         )
-    result = hooks.pass_hook(walk, at, "prerouting", link, None)
-    if isinstance(result, End):
-        return result
-    at.frame = result
-    if link.loopback:
+    return at.then("prerouting")
+
+
+def routed(walk: Walk, at: Position) -> Step:
+    """Believe the packet's source, and find its way."""
+    if at.link.loopback:
         # The route of its output stays with a looped packet: ip_rcv_finish asks no tables.
-        return at.go("deliver", iif=link)
-    missing = unread(view)
+        return at.go("input", iif=at.link)
+    missing = unread(at.view)
     if missing is not None:
         return unknown(at, "route", missing)
-    return _routed(walk, at)
-
-
-def _routed(walk: Walk, at: Position) -> Step:
     view, link, packet = at.view, at.link, at.frame.packet
     martian = martian_check(view, link, packet.src, packet.dst)
     if martian is not None:
@@ -61,14 +56,14 @@ def _routed(walk: Walk, at: Position) -> Step:
     if answer.kind == "unknown":
         return unknown(at, "route", answer.unknown or "the routing tables cannot be decided")
     if answer.kind in DELIVERED_HERE:
-        return _believed(at, 0) or at.go("deliver", iif=link, route=answer.route)
+        return _believed(at, 0) or at.go("input", iif=link, route=answer.route)
     off = _not_forwarding(at)
     if off is not None:
         return off
     if answer.kind != "unicast":
         return _no_way(at, answer)
     hops, left = followed(answer.nexthops)
-    ways = [_forward(walk, at.go("route", iif=link), answer, hop, left) for hop in hops]
+    ways = [_forward(at.go("route", iif=link), answer, hop, left) for hop in hops]
     going = [way for way in ways if isinstance(way, Position)]
     return Ways(going) if len(going) > 1 else ways[0]
 
@@ -152,7 +147,7 @@ def _no_way(at: Position, answer: RouteAnswer) -> End:
     )
 
 
-def _forward(walk: Walk, at: Position, answer: RouteAnswer, hop: NextHop, left: str) -> Step:
+def _forward(at: Position, answer: RouteAnswer, hop: NextHop, left: str) -> Step:
     """``ip_forward``: source, TTL, size, then the FORWARD hook. ``left``: a word on ways that are not followed."""
     view, link, packet = at.view, at.link, at.frame.packet
     out = view.links.get(hop.index or 0)
@@ -169,20 +164,12 @@ def _forward(walk: Walk, at: Position, answer: RouteAnswer, hop: NextHop, left: 
         return drop(at, "route", "IP_INHDR", f"{view.name} does not forward from a link-local source")
     evidence = describe(answer.route, view) if answer.route is not None else None
     at.note("route", "forward", f"{evidence or 'taken to be on the link'}{left}", evidence=evidence)
-    way = at.go("egress", link=out, iif=link, next_hop=hop.gateway, route=answer.route)
+    way = at.go("forward", link=out, iif=link, next_hop=hop.gateway, route=answer.route)
     too_big = size(way, link)
     if too_big is not None:
         return too_big
     way.frame = way.frame.forwarded(ttl=packet.ttl - 1)
-    return _forward_hook(walk, way, link, out)
-
-
-def _forward_hook(walk: Walk, at: Position, iif: Link, oif: Link) -> Step:
-    result = hooks.pass_hook(walk, at, "forward", iif, oif)
-    if isinstance(result, End):
-        return result
-    at.frame = result
-    return at
+    return way
 
 
 def _multicast(walk: Walk, at: Position) -> Step:
@@ -191,5 +178,5 @@ def _multicast(walk: Walk, at: Position) -> Step:
     for port in walk.topology.tunnels.get(view.key, ()):
         vxlan = port.link.vxlan
         if vxlan is not None and vxlan.group == group and vxlan.lower == at.link.index and port.link.up:
-            return at.go("deliver", iif=at.link)
+            return at.go("input", iif=at.link)
     return drop(at, "route", "OTHERHOST", f"nobody on {view.name} joined the group {group} on {at.link.name}")

@@ -40,6 +40,7 @@ STAGES: dict[str, Stage] = {
         Stage("route", "ip_route_input_slow", "net/ipv4/route.c", "in", "an arrived packet is checked and routed"),
         Stage("encapsulate", "vxlan_xmit", "drivers/net/vxlan/vxlan_core.c", "out", "a tunnel wraps it"),
         Stage("decapsulate", "vxlan_rcv", "drivers/net/vxlan/vxlan_core.c", None, "a tunnel unwraps it"),
+        Stage("ipvs", "ip_vs_in_hook", "net/netfilter/ipvs/ip_vs_core.c", None, "IPVS sends it to a real server"),
         Stage("deliver", "ip_local_deliver", "net/ipv4/ip_input.c", "in", "it is for this namespace"),
     )
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netfs.cluster.endpoint import Endpoint, name_of
+from netfs.cluster.misled import misled
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
 from netfs.datapath.frame import Frame
-from netfs.datapath.hooks import reply_of
 from netfs.datapath.position import End, Position
 from netfs.datapath.request import Request
 from netfs.datapath.walk import Walk
@@ -14,10 +16,12 @@ from netfs.errors import EndpointError, UsageError
 from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.packet import Packet
-from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Drop, EndpointRef, Trace
+from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Drop, EndpointRef, Hop, Trace
 
 BRANCHES = 8
 """Branches of a forward way whose answers are followed."""
+GONE = frozenset(("NEIGH_FAILED", "NO_SOCKET", "NO_CARRIER", "OTHERHOST", "IP_INNOROUTES", "IP_OUTNOROUTES"))
+"""Drops that mean: whom the packet was sent to is not there."""
 _WORSE = {DROPPED: 0, UNKNOWN: 1, DELIVERED: 2}
 
 
@@ -38,8 +42,9 @@ def trace(topology: Topology, source: Endpoint, destination: Endpoint, request: 
     packet = request.packet(source.address or "", target)
     walk = Walk(topology)
     walk.whole = request.df is True
-    forward_ends = [_held(end, destination.view) for end in _there(walk, view, packet)]
-    forward = _direction(forward_ends)
+    held = [_held(end, target, destination.view) for end in _there(walk, view, packet)]
+    forward_ends = [_served(topology, packet, end) for end in held]
+    forward = _direction(forward_ends, destination.view)
     reverse = Direction(UNKNOWN, unknown="nothing arrived that could be answered")
     arrived = [end for end in forward_ends if end.verdict == DELIVERED]
     if arrived:
@@ -98,31 +103,45 @@ def _scoped(address: str) -> bool:
 
 
 def _back(walk: Walk, arrived: list[End], source: NetNsView) -> Direction:
-    """The answers to every branch that arrived."""
+    """The answers to every branch that arrived, each from its branch's end, with what its conntrack remembers."""
     walk.replying = True
     walk.whole = False
     ends: list[End] = []
     for end in arrived[:BRANCHES]:
         at = end.at
         answer = Frame(reply_of(at.frame.packet), local=True)
+        answer.dports = at.frame.sports if at.frame.packet.sport is None else None
         # ``icmpv6_echo_reply``, ``tcp_v6_send_response``: to a link-local address, out of the device it came in by.
         oif = at.link.name if _scoped(answer.packet.dst) else None
-        ends += walk.run(Position("output", at.view, at.link, answer, oif=oif))
-    return _direction([_held(end, source) for end in _different(ends)])
+        ends += walk.run(Position("output", at.view, at.link, answer, oif=oif, branch=at.branch))
+    return _direction([_held(end, end.at.frame.packet.dst, source) for end in ends], source)
 
 
-def _different(ends: list[End]) -> list[End]:
-    """Ends of ways that differ: answers to two branches may well take one way."""
-    found: dict[tuple[tuple[int, str, str], ...], End] = {}
-    for end in ends:
-        hops = end.at.trail.hops() if end.at.trail is not None else ()
-        found.setdefault(tuple((hop.netns_id, hop.device, hop.stage) for hop in hops), end)
-    return list(found.values())
+def reply_of(packet: Packet) -> Packet:
+    """The answer to a packet: ICMP echo reply, SYN-ACK, or a datagram back."""
+    return replace(
+        packet,
+        src=packet.dst,
+        dst=packet.src,
+        sport=packet.dport,
+        dport=packet.sport,
+        ttl=64,
+        df=packet.proto == "tcp",
+        mark=0,
+        src_mac=None,
+        dst_mac=None,
+        outer=None,
+        icmp_type="echo-reply" if packet.proto == "icmp" else None,
+        tcp_flags="syn-ack" if packet.proto == "tcp" else None,
+    )
 
 
-def _held(end: End, expected: NetNsView | None) -> End:
-    """A packet delivered to another holder of the address did not reach whom it was meant for."""
-    if end.verdict != DELIVERED or expected is None or end.at.view is expected:
+def _held(end: End, target: str, expected: NetNsView | None) -> End:
+    """A packet delivered to another holder of the address did not reach whom it was meant for.
+
+    One whose destination was translated on its way reached whom the rules chose.
+    """
+    if end.verdict != DELIVERED or expected is None or end.at.view is expected or end.at.frame.packet.dst != target:
         return end
     why = f"it is delivered to {name_of(end.at.view)}, which holds the address too, not to {name_of(expected)}"
     at = end.at
@@ -130,21 +149,52 @@ def _held(end: End, expected: NetNsView | None) -> End:
     return End(at, DROPPED, "WRONG_ENDPOINT", why, slug="address-duplicate")
 
 
-def _direction(ends: list[End]) -> Direction:
+def _served(topology: Topology, asked: Packet, end: End) -> End:
+    """A packet for a Service that reached what is no backend of it went astray: rules are missing, or stale."""
+    if end.verdict != DELIVERED:
+        return end
+    at, got = end.at, end.at.frame.packet
+    wrong = misled(topology, (asked.dst, asked.proto, asked.dport), (got.dst, got.dport), at.view)
+    if wrong is None:
+        return end
+    at.note("deliver", "drop", wrong.why)
+    return End(at, DROPPED, "WRONG_ENDPOINT", wrong.why, slug=wrong.slug)
+
+
+def _direction(ends: list[End], expected: NetNsView | None) -> Direction:
     """One way's answer; the worst of its branches stands first."""
-    ways = sorted((_way(end) for end in ends), key=lambda way: _WORSE[way.verdict])
+    ways = sorted(_distinct([_way(end, expected) for end in ends]), key=lambda way: _WORSE[way.verdict])
     first, others = ways[0], tuple(ways[1:])
-    if not others:
-        return first
-    return Direction(first.verdict, first.hops, first.drop, first.unknown, others)
+    return replace(first, branches=others) if others else replace(first, share=None)
 
 
-def _way(end: End) -> Direction:
+def _distinct(ways: list[Direction]) -> list[Direction]:
+    """Ways that differ, their shares summed: the answers to two branches may well take one way."""
+    found: dict[tuple[object, ...], Direction] = {}
+    for way in ways:
+        reason = way.drop.reason if way.drop is not None else None
+        key = (way.verdict, reason, *(_step(hop) for hop in way.hops))
+        known = found.get(key)
+        if known is None:
+            found[key] = way
+        else:
+            both = known.share is not None and way.share is not None
+            found[key] = replace(known, share=(known.share or 0) + (way.share or 0) if both else None)
+    return list(found.values())
+
+
+def _step(hop: Hop) -> tuple[object, ...]:
+    packet = hop.packet
+    return hop.netns_id, hop.device, hop.stage, packet.src, packet.dst, packet.sport, packet.dport
+
+
+def _way(end: End, expected: NetNsView | None) -> Direction:
     hops = end.at.trail.hops() if end.at.trail is not None else ()
+    share = end.at.branch.share
     if end.verdict == DELIVERED:
-        return Direction(DELIVERED, hops)
+        return Direction(DELIVERED, hops, share=share, reached=_reached(end, expected))
     if end.verdict == UNKNOWN:
-        return Direction(UNKNOWN, hops, unknown=end.why)
+        return Direction(UNKNOWN, hops, unknown=end.why, share=share)
     last = hops[-1] if hops else None
     drop = Drop(
         index=last.index if last is not None else 0,
@@ -154,9 +204,15 @@ def _way(end: End) -> Direction:
         reason=end.reason,
         why=end.why,
         fix=end.fix,
-        slug=end.slug or None,
+        slug=end.slug or ("conntrack-stale-nat" if end.reason in GONE and end.at.branch.stale() else None),
     )
-    return Direction(DROPPED, hops, drop)
+    return Direction(DROPPED, hops, drop, share=share)
+
+
+def _reached(end: End, expected: NetNsView | None) -> EndpointRef | None:
+    """Who took the packet, where that is not who was named."""
+    view = end.at.view
+    return None if view is expected else EndpointRef(name_of(view), view.node.name, end.at.frame.packet.dst)
 
 
 def _chosen(direction: Direction) -> str:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 OVERHEAD = {4: 50, 6: 70}
 """Bytes that VXLAN adds to an IP packet: inner Ethernet 14, VXLAN 8, UDP 8, IP 20 or 40 (RFC 7348)."""
 
+EPHEMERAL = (1024, 65535)
+"""Where the source port of a tunnel lies that was told no range: ``net.ipv4.ip_local_port_range`` is above the
+privileged ports on every machine that was left alone (``udp_flow_src_port``)."""
+
 _ANY = (None, "0.0.0.0", "::")
 
 
@@ -100,6 +104,7 @@ def _wrapped(walk: Walk, at: Position, vxlan: Vxlan, outer: NetNsView, entry: Fd
     )
     outer_frame = Frame(packet, inner=inner, vni=vni, local=True)
     outer_frame.tunnel = (at.view.key, at.link.index)
+    outer_frame.sports = (vxlan.port_low, vxlan.port_high) if vxlan.port_low else EPHEMERAL
     outer_frame.whole = whole(at.link, packet, inner)
     way = at.go(
         "output",
@@ -108,7 +113,7 @@ def _wrapped(walk: Walk, at: Position, vxlan: Vxlan, outer: NetNsView, entry: Fd
         frame=outer_frame,
         oif=lower.name if lower else None,
     )
-    hop = Position("encapsulate", at.view, at.link, inner, at.trail)
+    hop = Position("encapsulate", at.view, at.link, inner, at.trail, branch=at.branch)
     hop.note("encapsulate", "encapsulate", f"VXLAN to {remote} port {port} VNI {vni}", evidence=evidence)
     if vxlan.localbypass and remote in outer.owned and not ip.is_multicast(remote):
         return _bypassed(walk, hop, outer, packet, vni)
@@ -135,7 +140,7 @@ def _bypassed(walk: Walk, at: Position, outer: NetNsView, packet: Packet, vni: i
     for port in tunnels:
         if _listens(port.link, packet.dport or 0, packet.family) and port.link.vxlan is not None:
             if port.link.vxlan.vni == vni:
-                return at.go("receive", view=port.view, link=port.link)
+                return at.go("receive", view=port.view, link=port.link, frame=at.frame.scrubbed(packet.mark))
     return drop(
         at,
         "encapsulate",
@@ -176,7 +181,8 @@ def decapsulate(walk: Walk, at: Position) -> Step:
 def _unwrap(walk: Walk, at: Position, tunnel: Port, inner: Frame) -> Step:
     link, source = tunnel.link, at.frame.packet.src
     at.note("deliver", "local", f"the outer packet is for {at.view.name}: UDP {at.frame.packet.dport} is VXLAN's")
-    here = Position("decapsulate", tunnel.view, link, inner, at.trail)
+    inner = inner.scrubbed(at.frame.packet.mark)
+    here = Position("decapsulate", tunnel.view, link, inner, at.trail, branch=at.branch)
     if inner.src_mac == link.mac:
         return drop(here, "decapsulate", "LOCAL_MAC", f"the inner frame claims to come from {link.name} itself")
     vxlan = link.vxlan
@@ -237,7 +243,7 @@ def _no_socket(at: Position, tunnels: list[Port], packet: Packet) -> End:
 
 
 def _no_vni(at: Position, tunnels: list[Port], vni: int) -> End:
-    here = Position("decapsulate", tunnels[0].view, tunnels[0].link, at.frame, at.trail)
+    here = Position("decapsulate", tunnels[0].view, tunnels[0].link, at.frame, at.trail, branch=at.branch)
     have = ", ".join(f"{t.link.name} VNI {t.link.vxlan.vni}" for t in tunnels if t.link.vxlan is not None)
     return drop(
         here,

@@ -1,7 +1,8 @@
 """The walk: takes a frame from stage to stage, over every namespace, until it ends.
 
 Which function runs a stage is the table ``RUN``. What a packet teaches on its way (bridges learn, tunnels
-learn, neighbours answer, conntrack remembers) is kept here, beside the snapshot, which never changes.
+learn, neighbours answer) is kept here, beside the snapshot, which never changes; what conntrack remembers of it is
+kept by branch (``connection.Branch``).
 """
 
 from __future__ import annotations
@@ -10,10 +11,21 @@ from collections.abc import Callable, Mapping
 
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.topology import Topology
-from netfs.datapath import bridge, deliver, device, macvlan, neighbour, output, route, vxlan
-from netfs.datapath.conntrack import Conntrack
+from netfs.datapath import (
+    bridge,
+    bridge_nf,
+    deliver,
+    device,
+    hooks,
+    ipvs_in,
+    macvlan,
+    neighbour,
+    output,
+    route,
+    vxlan,
+)
+from netfs.datapath.below_ip import question_hook
 from netfs.datapath.frame import BROADCAST, Frame, Question
-from netfs.datapath.hooks import question_hook
 from netfs.datapath.position import Copies, End, Position, Step, Ways
 from netfs.model import ip
 from netfs.model.link import Link
@@ -31,18 +43,32 @@ DEPTH = 100
 
 RUN: Mapping[str, Callable[[Walk, Position], Step]] = {
     "output": output.route_local,
+    "local-out": hooks.output,
     "egress": output.leave,
+    "postrouting": hooks.postrouting,
     "neighbour": neighbour.resolve,
     "unanswered": neighbour.unanswered,
     "transmit": device.transmit,
     "receive": device.receive,
     "bridge": bridge.ingress,
+    "bridge-prerouting": bridge_nf.prerouting,
+    "bridge-prerouted": bridge_nf.prerouted,
+    "bridge-decide": bridge.decide,
+    "bridge-forward": bridge_nf.forward,
+    "bridge-postrouting": bridge_nf.postrouting,
+    "bridge-leave": bridge.push,
     "bridge-output": bridge.from_device,
     "macvlan": macvlan.ingress,
     "macvlan-output": macvlan.transmit,
     "route": route.arrive,
+    "prerouting": hooks.prerouting,
+    "routed": route.routed,
+    "forward": hooks.forward,
     "encapsulate": vxlan.encapsulate,
     "decapsulate": vxlan.decapsulate,
+    "input": hooks.input_,
+    "ipvs": ipvs_in.schedule,
+    "ipvs-sent": ipvs_in.sent,
     "deliver": deliver.local,
 }
 
@@ -56,7 +82,6 @@ class Walk:
         """The packet is the answer: its socket exists, its connection is known."""
         self.whole = False
         """The sender insists on Don't Fragment (IP_PMTUDISC_DO): too long for its own device is an error."""
-        self.conntrack = Conntrack()
         self.steps = 0
         self.depth = 0
         self._learned: dict[tuple[NetNsKey, int, str], int] = {}
@@ -93,8 +118,12 @@ class Walk:
 
     def _ways(self, step: Ways) -> list[End]:
         """Every way's ends. A question that only some of them bring an answer to is answered by chance."""
-        results = [self.run(way) for way in step.positions]
-        if step.positions[0].frame.asks:
+        for way in step.positions:
+            if isinstance(way, Position) and not step.known:
+                way.branch = way.branch.parted(None)
+        results = [[way] if isinstance(way, End) else self.run(way) for way in step.positions]
+        first = step.positions[0]
+        if isinstance(first, Position) and first.frame.asks:
             answered = [any(end.verdict == ANSWERED for end in ends) for ends in results]
             for end in (end for ends in results for end in ends if end.verdict == ANSWERED):
                 end.by_chance = end.by_chance or not all(answered)
@@ -147,10 +176,11 @@ class Walk:
 
     def circles(self, view: NetNsView, link: Link, frame: Frame) -> bool:
         """Whether this very frame came in by this port before: a loop in layer 2."""
-        key = (view.key, link.index, id(frame))
+        born = frame.born or frame
+        key = (view.key, link.index, id(born))
         if key in self._flooded:
             return True
-        self._flooded[key] = frame
+        self._flooded[key] = born
         return False
 
 

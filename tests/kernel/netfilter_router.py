@@ -17,6 +17,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from typing import Any
 
 CLONE_NEWNET = 0x40000000
@@ -25,6 +26,10 @@ FLAGS = {"syn": 2, "ack": 16, "syn-ack": 18, "rst": 4, "fin": 1}
 ICMP = {4: {"echo-request": (8, 0), "echo-reply": (0, 0), "frag-needed": (3, 4)}}
 ICMP[6] = {"echo-request": (128, 0), "echo-reply": (129, 0), "packet-too-big": (2, 0)}
 MAGIC = b"netfs!"
+
+NETLINK_NETFILTER = 12
+IPCTNL_MSG_CT_DELETE = 1 << 8 | 2
+NLM_F_REQUEST_ACK = 5
 
 SET_UP = """
 link set lo up
@@ -95,7 +100,7 @@ def build(packet: dict[str, Any], number: int) -> bytes:
     if proto == 1:
         proto = 1 if family == 4 else 58
         kind, code = ICMP[family][packet["icmp_type"]]
-        inner = struct.pack("!BBHHH", kind, code, 0, number & 0xFFFF, 1) + body
+        inner = struct.pack("!BBHHH", kind, code, 0, packet.get("icmp_id", number) & 0xFFFF, 1) + body
         at = 2
     elif proto == 6:
         flags = FLAGS[packet.get("tcp_flags") or "syn"]
@@ -132,6 +137,7 @@ def inner_of(data: bytes, proto: int) -> dict[str, Any]:
     found: dict[str, Any] = {"proto": proto, "kind": None, "sport": None, "dport": None, "number": None}
     if proto in (1, 58):
         found["kind"] = [data[0], data[1]]
+        found["icmp_id"] = data[4] << 8 | data[5]
     else:
         found["sport"], found["dport"] = struct.unpack("!HH", data[:4])
         if proto == 6:
@@ -140,6 +146,15 @@ def inner_of(data: bytes, proto: int) -> dict[str, Any]:
     if at >= 0 and len(data) >= at + len(MAGIC) + 4:
         found["number"] = struct.unpack("!I", data[at + len(MAGIC) :][:4])[0]
     return found
+
+
+def forget_connections() -> None:
+    """What ``conntrack -F`` does: the next rule set meets no connection of the last."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as netlink:
+        netlink.send(struct.pack("=IHHIIBBH", 20, IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST_ACK, 1, 0, 0, 0, 0))
+        error = struct.unpack_from("=i", netlink.recv(4096), 16)[0]
+    if error:
+        raise OSError(-error, "the connections could not be forgotten")
 
 
 class Router:
@@ -168,17 +183,25 @@ class Router:
 
     def play(self, case: dict[str, Any]) -> dict[str, Any]:
         """Load rules, send packets one after another, and tell what came of each."""
+        forget_connections()
         for listing in case["rules"]:
             subprocess.run(["nft", "-f", "-"], input="flush ruleset\n" + listing, text=True, check=True)
         read = subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, text=True, check=True)
         self.seen()
-        seen: list[tuple[int, list[tuple[str, dict[str, Any]]]]] = []
-        for packet in case["packets"]:
-            self.number += 1
-            self.send(packet, self.number)
-            seen.append((self.number, self.seen()))
+        seen: list[list[dict[str, Any]]] = []
+        for variants in case["packets"]:
+            numbers: list[int] = []
+            for packet in variants:
+                self.number += 1
+                numbers.append(self.number)
+                self.send(packet, self.number)
+            found = self.seen()
+            seen.append([fate(number, found) for number in numbers])
+            if len(numbers) > 1:
+                for one in seen[-1]:
+                    one["answer"] = "unseen"
         text = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True)
-        return {"nft": read.stdout, "text": text.stdout, "seen": [fate(number, found) for number, found in seen]}
+        return {"nft": read.stdout, "text": text.stdout, "seen": seen}
 
     def send(self, packet: dict[str, Any], number: int) -> None:
         data = build(packet, number)
@@ -212,6 +235,47 @@ class Router:
         return found
 
 
+class Bridge(Router):
+    """The two wires as ports of one bridge."""
+
+    def __init__(self) -> None:
+        if libc.unshare(CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        self.client, self.server = wire("c0", home), wire("s0", home)
+        for line in (
+            "link add br0 type bridge",
+            "link set br0 up",
+            *(f"link set {name} master br0 up" for name in ("c0", "s0")),
+        ):
+            subprocess.run(["ip", *line.split()], check=True)
+        for name in ("br0", "c0", "s0"):
+            sysctl(f"ipv6/conf/{name}/disable_ipv6", 1)
+        for family in ("ip", "ip6"):
+            sysctl(f"bridge/bridge-nf-call-{family}tables", 0)
+        self._forwarding()
+        self.local: dict[socket.socket, int] = {}
+        self.number = 1 << 20
+
+    def _forwarding(self) -> None:
+        """Wait for the ports: a carrier is noticed up to a second late (net/core/link_watch.c)."""
+        for _ in range(100):
+            shown = subprocess.run(
+                ["ip", "-d", "link", "show", "master", "br0"], capture_output=True, text=True, check=True
+            )
+            if shown.stdout.count("state forwarding") == 2:
+                return
+            time.sleep(0.05)
+        raise TimeoutError("the ports of the bridge do not forward")
+
+    def send(self, packet: dict[str, Any], number: int) -> None:
+        data = build(packet, number)
+        client = packet["from"] == "client"
+        near, far = (bytes([2, 0, 0, 0, side, 2]) for side in ((1, 2) if client else (2, 1)))
+        kind = b"\x86\xdd" if data[0] >> 4 == 6 else b"\x08\x00"
+        (self.client if client else self.server).send(far + near + kind + data)
+
+
 def fate(number: int, found: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     """Where the packet of a number came out, and the error that somebody sent about it."""
     at: dict[str, Any] = {"at": None, "answer": None}
@@ -230,8 +294,14 @@ def fate(number: int, found: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]
 
 
 def main() -> None:
-    router = Router()
-    json.dump([router.play(case) for case in json.load(sys.stdin)], sys.stdout)
+    places = {False: Router, True: Bridge}
+    made: dict[bool, Router] = {}
+    answers = []
+    for case in json.load(sys.stdin):
+        bridged = case.get("bridged", False)
+        made[bridged] = made.get(bridged) or places[bridged]()
+        answers.append(made[bridged].play(case))
+    json.dump(answers, sys.stdout)
 
 
 if __name__ == "__main__":

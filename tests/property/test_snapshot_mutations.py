@@ -20,14 +20,15 @@ import pytest
 
 from netfs.api import Cluster
 from netfs.errors import NetfsError
-from netfs.model.snapshot import Firewall, Snapshots
+from netfs.model.kubernetes import LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule, Requirement
+from netfs.model.snapshot import Connection, Snapshots
 from netfs.sources import document
 from netfs_cli import inventory
 from netfs_cli.render.findings import findings as render_findings
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.inventory import render as render_inventory
 from netfs_cli.render.trace import render as render_trace
-from tests.unit import clusters
+from tests.unit import clusters, services
 
 LISTING = (Path(__file__).parents[1] / "unit" / "netfilter_listing.json").read_text()
 NUMBERS = (0, 1, 2, 3, 4, 5, 6, 7, 16, 100, 128, 253, 254, 255, 1500, 8472, 65535, 2**31 - 1, 2**32 - 1, 2**63, -1)
@@ -48,6 +49,19 @@ TEXTS: tuple[str, ...] = (
 )
 TEXTS += ("10.244.1.2", "10.244.2.2", "0.0.0.0", "255.255.255.255", "224.0.0.1", "0.0.0.0/0", "10.244.1.2/32", "::/0")
 TEXTS += ("fd00::1", "fe80::1", "::", "ff02::1", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "02:f4:0a:f4:02:00")
+TEXTS += (
+    "10.96.0.10",
+    "192.0.2.10",
+    "web",
+    "heads",
+    "default",
+    "tcp",
+    "udp",
+    "ExternalName",
+    "NodePort",
+    "Local",
+    "None",
+)
 TEXTS += ("\x1b[2J\n", "[bold]x[/]", "\ud7ff\u202e", "a" * 300, "99999", "%", "{}", "{")
 OTHERS: tuple[Any, ...] = (None, True, False, 1.5, 1e300, [], {}, [1], {"a": 1}, [[[[]]]])
 REQUESTS: tuple[dict[str, Any], ...] = (
@@ -55,6 +69,11 @@ REQUESTS: tuple[dict[str, Any], ...] = (
     {"proto": "tcp", "port": 80},
     {"size": 3000, "df": False},
     {"family": 6},
+    {},
+    {},
+    {"proto": "udp", "port": 53},
+    {"port": 80},
+    {"proto": "icmp"},
 )
 PAIRS = (
     ("pod-a", "pod-b"),
@@ -62,17 +81,38 @@ PAIRS = (
     ("node/node1", "10.244.2.2"),
     ("pod-b", "8.8.8.8"),
     ("pod-d", "fd00::1"),
+    ("pod-a", "svc/web"),
+    ("pod-b", "svc/heads:80"),
+    ("node/node1", "10.96.0.11"),
+    ("fabric", "192.0.2.10"),
+)
+CONNECTION = Connection(
+    "tcp", "10.244.1.2", "10.96.0.10", "10.244.2.2", "10.244.1.2", 40000, 80, 80, 40000, ("confirmed", "dnat")
+)
+RECENT = "KUBE-SEP-4MCNSM2JLE5VUTYA src=10.244.1.2 ttl: 64 last_seen: 4298215591 oldest_pkt: 1 4298215591\n"
+POLICY = NetworkPolicy(
+    "only-web",
+    pods=LabelSelector({"app": "web"}, (Requirement("tier", "In", ("front",)),)),
+    types=("Ingress", "Egress"),
+    ingress=(PolicyRule((PolicyPeer(LabelSelector(), cidr=None),), (PolicyPort("tcp", 80, 90),)),),
+    egress=(PolicyRule((PolicyPeer(cidr="10.0.0.0/8", excluded=("10.1.0.0/16",)),)),),
 )
 SLOW = 5.0
 """Seconds that no answer about a lab of two nodes may take."""
 
 
 def sound() -> Any:
-    """The document that is spoilt; a node with a firewall is part of it."""
+    """The document that is spoilt: nodes with firewalls and connections, and the objects of an API."""
     snapshots = clusters.change(
-        clusters.cluster(2, 2), "node1", lambda netns: replace(netns, firewall=Firewall(nft=LISTING))
+        clusters.cluster(2, 2),
+        "node1",
+        lambda netns: replace(
+            netns,
+            firewall=replace(services.firewall("iptables", "node1"), nft=LISTING, recent=RECENT),
+            connections=(CONNECTION,),
+        ),
     )
-    return msgspec.to_builtins(Snapshots(tuple(snapshots)))
+    return msgspec.to_builtins(Snapshots(tuple(snapshots), replace(services.OBJECTS, network_policies=(POLICY,))))
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -136,6 +176,8 @@ def ask_everything(data: bytes) -> bool:
         inventory.nodes(cluster.topology),
         inventory.pods(cluster.topology, None),
         inventory.links(cluster.topology),
+        inventory.services(cluster.services, None),
+        inventory.services(Cluster(replace(cluster.snapshots, kubernetes=None)).services, None),
     ):
         assert plain(render_inventory(rows, ink, wide=True, names=False, headers=True, every=True))
     return True

@@ -62,7 +62,7 @@ def test_of_thousands_of_equal_cost_ways_the_first_are_followed_and_the_answer_s
 
     answer = asked(edit, source)
     assert answer.verdict == "delivered"
-    assert len(answer.forward.branches) == 31
+    assert not answer.forward.branches, "they are all one way"
     told = [hop.why for hop in answer.forward.hops if "equal-cost" in hop.why]
     assert len(told) == 1
     assert told[0].endswith("only the first 32 of 5,000 equal-cost ways are followed")

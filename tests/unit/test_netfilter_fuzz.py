@@ -30,7 +30,7 @@ def ask_everything(text: str) -> None:
     for hook in HOOKS:
         for packet in (PING, WEB, VXLAN):
             answer = run_hook(namespace, hook, packet, HookContext(iif=CNI0, oif=ETH0, masquerade_source="10.0.0.9"))
-            assert answer.verdict in ("accept", "drop", "reject", "unknown")
+            assert answer.verdict in ("accept", "drop", "reject", "branches", "unknown")
             assert rules is None or rules.defect is None or answer.verdict == "unknown"
     for table in rules.tables.values() if rules is not None else ():
         for chain in table.chains.values():
@@ -55,9 +55,31 @@ def endless(document: Any) -> Any:
 LONG = endless(copy.deepcopy(LISTING))
 
 
-def mutated(random: Random) -> Any:
-    """The listing with a few values replaced, removed, doubled or wrapped."""
-    document = copy.deepcopy(random.choice((LISTING, LONG)))
+def forms() -> Any:
+    """A listing with every form of rule that nft prints, in chains of its family."""
+    path = Path(__file__).parent / "netfilter_forms.tsv"
+    entries: list[dict[str, Any]] = [{"metainfo": {"json_schema_version": 1}}]
+    for family in ("ip", "ip6", "netdev"):
+        place = {"family": family, "table": "t"}
+        hook = {"type": "filter", "prio": 0, "policy": "accept", "hook": "ingress" if family == "netdev" else "forward"}
+        entries += [{"table": {"family": family, "name": "t"}}, {"chain": place | {"name": "f"} | hook}]
+        entries += [
+            {"chain": place | {"name": "c1"}},
+            {"set": place | {"name": "dyn", "type": "ipv4_addr", "elem": []}},
+        ]
+        for line in path.read_text().splitlines():
+            of, _, raw = line.split("\t")
+            if of == family and not any(f'"{end}"' in raw for end in ENDS):
+                entries.append({"rule": place | {"chain": "f", "handle": len(entries), "expr": json.loads(raw)}})
+    return {"nftables": entries}
+
+
+FORMS = forms()
+
+
+def mutated(random: Random, listings: tuple[Any, ...] = (LISTING, LONG)) -> Any:
+    """A listing with a few values replaced, removed, doubled or wrapped."""
+    document = copy.deepcopy(random.choice(listings))
     # Mostly in the rules: a defect in the frame spoils the whole, and little of the rest would be reached.
     entries = [at for at, entry in enumerate(document["nftables"]) if random.random() < 0.05 or "rule" in entry]
     for _ in range(random.randint(1, 6)):
@@ -91,6 +113,20 @@ def test_mutated_listings_never_raise(block: int) -> None:
     random = Random(block)
     for _ in range(60):
         ask_everything(json.dumps(mutated(random)))
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_mutated_forms_never_raise(block: int) -> None:
+    random = Random(100 + block)
+    for _ in range(15):
+        ask_everything(json.dumps(mutated(random, (FORMS,))))
+
+
+def test_a_listing_of_every_form_is_read() -> None:
+    rules = ruleset(view(json.dumps(FORMS)))
+    assert rules is not None
+    assert rules.defect is None
+    ask_everything(json.dumps(FORMS))
 
 
 @settings(max_examples=60, deadline=None)

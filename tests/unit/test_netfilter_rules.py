@@ -124,7 +124,7 @@ def test_numgen_gives_each_backend_its_share() -> None:
         ]
     )
     answer = run_hook(namespace, "prerouting", WEB, HookContext(iif=CNI0))
-    assert answer.verdict == "unknown"
+    assert answer.verdict == "branches"
     assert {(branch.packet.dst, branch.packet.dport): branch.share for branch in answer.branches} == {
         ("10.244.1.5", 8080): 0.75,
         ("10.244.2.5", 8080): 0.25,
@@ -152,11 +152,28 @@ def test_sets_of_addresses_are_found_by_key_and_by_interval() -> None:
     assert verdicts == ["drop", "drop", "drop", "accept", "accept"]
 
 
-def test_a_set_that_the_packet_itself_changed_is_in_doubt() -> None:
+def test_a_set_that_the_packet_itself_changed_holds_what_it_put_there() -> None:
     named = {"set": {"family": "ip", "table": "t", "name": "s", "type": "ipv4_addr", "flags": ["dynamic"]}}
-    update = {"set": {"op": "add", "elem": field("ip saddr"), "set": "@s"}}
-    rules = [rule("f", update), rule("f", match(field("ip saddr"), "@s"), DROP)]
-    assert run_hook(view([table(), named, chain("f", "forward"), *rules]), "forward", PING, AHEAD).verdict == "unknown"
+    asks = match(field("ip saddr"), "@s"), DROP
+
+    def update(op: str, element: object) -> dict[str, object]:
+        return {"set": {"op": op, "elem": element, "set": "@s"}}
+
+    for changes, verdict in (
+        ((), "accept"),
+        ((update("add", field("ip saddr")),), "drop"),
+        ((update("add", field("ip daddr")),), "accept"),
+        ((update("add", field("ip saddr")), update("delete", field("ip saddr"))), "accept"),
+        ((update("update", field("tcp dport")), DROP), "accept"),
+        (("update @s { ip saddr : 0x5 }",), "unknown"),
+    ):
+        namespace = view([table(), named, chain("f", "forward"), rule("f", *changes), rule("f", *asks)])
+        answer = run_hook(namespace, "forward", PING, AHEAD)
+        assert answer.verdict == verdict, changes
+    adds = rule("p", update("add", field("ip saddr")))
+    namespace = view([table(), named, chain("p", "prerouting"), chain("f", "forward"), rule("f", *asks), adds])
+    before = run_hook(namespace, "prerouting", PING, HookContext(iif=CNI0))
+    assert run_hook(namespace, "forward", PING, replace(AHEAD, changed=before.changed)).verdict == "drop"
 
 
 def test_a_random_port_is_unknown_to_later_rules() -> None:
@@ -223,15 +240,21 @@ def test_empty_legacy_tables_pass_and_their_policy_counts() -> None:
     assert run_hook(dropping, "input", PING, AHEAD).verdict == "accept"
 
 
-def test_a_legacy_rule_is_unknown_where_a_packet_reaches_it() -> None:
-    text = EMPTY.replace("COMMIT", "[1:2] -A FORWARD -s 10.0.0.0/8 -j ACCEPT\nCOMMIT")
+def test_a_legacy_rule_decides_where_a_packet_reaches_it() -> None:
+    text = EMPTY.replace("COMMIT", "[1:2] -A FORWARD -s 10.0.0.0/8 -j DROP\nCOMMIT")
     answer = run_hook(view([], iptables_legacy=text), "forward", PING, AHEAD)
-    assert answer.verdict == "unknown"
-    assert answer.matched[0].text == "-A FORWARD -s 10.0.0.0/8 -j ACCEPT"
+    assert answer.verdict == "drop"
+    rule = answer.matched[0]
+    assert (rule.text, rule.program, rule.counters) == (
+        "-A FORWARD -s 10.0.0.0/8 -j DROP",
+        "iptables-legacy",
+        (1, 2),
+    )
     assert run_hook(view([], ip6tables_legacy=text), "forward", PING, AHEAD).verdict == "accept"
     before = forward((DROP,), prio=-10).netns.firewall
     assert before is not None
-    assert run_hook(view(before.nft, iptables_legacy=text), "forward", PING, AHEAD).verdict == "drop"
+    first = run_hook(view(before.nft, iptables_legacy=text), "forward", PING, AHEAD)
+    assert (first.verdict, first.matched[0].program) == ("drop", "nft")
 
 
 @pytest.mark.parametrize("text", ["*filter\n", "COMMIT\n", "*filter\nx\nCOMMIT\n", "\0"])

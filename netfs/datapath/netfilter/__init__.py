@@ -3,8 +3,8 @@
     rules = ruleset(view)                                    # read once per namespace
     answer = run_hook(view, "forward", packet, HookContext(iif=…, oif=…))
 
-Evaluated: nftables of families ip, ip6, inet, arp, bridge, netdev. Rules of iptables are known by their place
-alone and answer ``unknown`` when a packet reaches them.
+Evaluated: nftables of families ip, ip6, inet, arp, bridge, netdev, and iptables and ip6tables, legacy and on top of
+nftables. What is not understood answers ``unknown`` where a packet reaches it, and names the rule.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from netfs.datapath.netfilter.answer import HookAnswer, HookContext, Nat, RuleRef
+from netfs.datapath.netfilter.answer import BRANCHES, HookAnswer, HookContext, Met, Nat, RuleRef
 from netfs.datapath.netfilter.hook import chains_on, run_arp_hook, run_bridge_hook, run_device_hook, run_hook
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from netfs.datapath.netfilter.records import Ruleset as Ruleset
 
 __all__ = [
+    "BRANCHES",
     "HookAnswer",
     "HookContext",
+    "Met",
     "Nat",
     "RuleRef",
     "Ruleset",

@@ -112,6 +112,8 @@ SYMBOLS: dict[str, dict[str, int]] = {
     | {f"af{c}{d}": c * 8 + d * 2 for c in range(1, 5) for d in range(1, 4)}
     | {"be": 0, "va": 44, "ef": 46},
     "ecn": {"not-ect": 0, "ect1": 1, "ect0": 2, "ce": 3},
+    "devgroup": {"default": 0},
+    "arp_op": {"request": 1, "reply": 2, "rrequest": 3, "rreply": 4, "inrequest": 8, "inreply": 9, "nak": 10},
     "iface_type": {"ether": 1, "ppp": 512, "ipip": 768, "ipip6": 769, "loopback": 772, "sit": 776, "ipgre": 778},
 }
 
@@ -135,11 +137,20 @@ ICMP_MESSAGES = {
 """(type, code) of messages by the name ``Packet.icmp_type`` gives them, beside the names of the types themselves."""
 
 
+MAX_NESTING = 8
+"""Of ``{"|": …}`` within each other."""
+
+
 class NotUnderstoodError(ValueError):
-    """A constant or expression in a form that is not known here."""
+    """A constant or expression in a form that is not known here; of a text, with the place in it."""
+
+    def __init__(self, what: str, *, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(what)
+        self.line = line
+        self.column = column
 
 
-def constant(kind: str, raw: Any) -> int | str:
+def constant(kind: str, raw: Any, depth: int = 0) -> int | str:
     """A constant of one type as evaluation compares it. Raises NotUnderstoodError."""
     if isinstance(raw, bool):
         return int(raw)
@@ -147,10 +158,10 @@ def constant(kind: str, raw: Any) -> int | str:
         return str(raw) if kind in ("ifname", "ifindex") else raw
     if isinstance(raw, dict) and len(raw) == 1 and "|" in raw:
         raw = raw["|"]
-    if isinstance(raw, list):
+    if isinstance(raw, list) and depth < MAX_NESTING:
         value = 0
         for part in raw:
-            bit = constant(kind, part) if not isinstance(part, list | dict) else ""
+            bit = constant(kind, part, depth + 1)
             if isinstance(bit, str):
                 raise NotUnderstoodError(f"bits of type {kind}")
             value |= bit

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from netfs.datapath.netfilter.answer import SetChange
 from netfs.datapath.netfilter.records import (
     Anything,
     Between,
@@ -24,6 +25,8 @@ class Unknown:
     """A value that a simulation cannot know, and why."""
 
     reason: str
+    between: tuple[int, int] | None = None
+    """The bounds it lies in, both included; None: it may be anything."""
 
 
 Subject: TypeAlias = "int | str | tuple[int | str | Unknown, ...] | Unknown"
@@ -45,7 +48,7 @@ def fits(pattern: Pattern, value: Subject) -> bool | None:
     if isinstance(pattern, Anything):
         return True
     if isinstance(value, Unknown):
-        return None
+        return _may_fit(pattern, value)
     match pattern:
         case Exact():
             if isinstance(value, tuple) and isinstance(pattern.value, tuple):
@@ -61,6 +64,20 @@ def fits(pattern: Pattern, value: Subject) -> bool | None:
             if not isinstance(value, tuple) or len(value) != len(pattern.parts):
                 return False
             return _every([fits(want, part) for want, part in zip(pattern.parts, value, strict=True)])
+
+
+def _may_fit(pattern: Pattern, value: Unknown) -> bool | None:
+    """What is certain of a value that lies somewhere between two others."""
+    if value.between is None:
+        return None
+    low, high = value.between
+    if isinstance(pattern, Exact) and isinstance(pattern.value, int):
+        return None if low <= pattern.value <= high else False
+    if isinstance(pattern, Between):
+        if high < pattern.low or pattern.high < low:
+            return False
+        return True if pattern.low <= low and high <= pattern.high else None
+    return None
 
 
 def _every(answers: list[bool | None]) -> bool | None:
@@ -88,6 +105,19 @@ def find(elements: Elements, value: Subject) -> Hit | Unknown:
         if fits(pattern, value):
             return Hit(True, data)
     return MISS
+
+
+def altered(changes: Sequence[SetChange], elements: Elements, value: Subject) -> bool | Unknown | None:
+    """Whether the packet itself put the value into the set, or took it out; None: it did neither."""
+    if elements.name is None:
+        return None
+    for change in reversed(changes):
+        if change.name == elements.name:
+            if change.key is None or not _whole(value):
+                return Unknown(f"set {elements.name} was changed by this packet")
+            if change.key == value:
+                return change.present
+    return None
 
 
 def candidates(elements: Elements, value: Subject) -> Iterator[Data]:

@@ -1,25 +1,21 @@
 """What an expression yields for one packet: a value, nothing (the rule does not match), or unknown.
 
-Mirrors ``nft_payload_eval``, ``nft_meta_get_eval``, ``nft_ct_get_eval`` (net/netfilter) and the dependencies
-that nft itself adds before a header field: ``tcp dport`` implies ``meta l4proto tcp``.
+Headers are read in ``headers.py``, connection tracking in ``tracking.py``; here are the rest of the packet
+(``nft_meta_get_eval``), look-ups, arithmetic and chance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from math import floor
 
-from netfs.datapath.netfilter.answer import HookContext
-from netfs.datapath.netfilter.datatypes import (
-    PROTOCOLS,
-    SYMBOLS,
-    icmp_header,
-    protocol_number,
-    tcp_flag_bits,
-)
-from netfs.datapath.netfilter.elements import Unknown, find
+from netfs.datapath.netfilter.datatypes import SYMBOLS, protocol_number
+from netfs.datapath.netfilter.elements import Unknown, altered, find
+from netfs.datapath.netfilter.headers import option_field, payload_field, raw_field
+from netfs.datapath.netfilter.jhash import jhash, registers, scaled
 from netfs.datapath.netfilter.records import (
+    Asked,
+    Between,
     Binary,
     Concat,
     Constant,
@@ -27,66 +23,49 @@ from netfs.datapath.netfilter.records import (
     Expression,
     Fib,
     Generator,
+    Hash,
     Lookup,
     Meta,
+    Option,
     Payload,
+    Raw,
     Verdict,
 )
+from netfs.datapath.netfilter.tracking import ct_field
+from netfs.datapath.netfilter.values import (
+    ARP,
+    NO_MATCH,
+    Answer,
+    NoMatch,
+    Sight,
+    Spread,
+    UndrawnError,
+    or_unknown,
+)
 from netfs.model import ip
+from netfs.model.link import Link
 from netfs.model.packet import Packet
 
-
-@dataclass(frozen=True, slots=True)
-class NoMatch:
-    """The packet has no such field: the rule ends here (``NFT_BREAK``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """One of several values; which one is not the packet's doing. ``even``: equally likely."""
-
-    values: tuple[Answer, ...]
-    even: bool
-    name: str
-
-
-Answer: TypeAlias = "int | str | tuple[int | str | Unknown, ...] | Unknown | NoMatch | Spread"
-
-NO_MATCH = NoMatch()
-
-ARP = "arp"
-"""``Packet.proto`` of what is no IP packet at all."""
+ARPHRD_ETHER = 1
+ETHERNET = 14
+"""Bytes of the Ethernet header, which ``egress`` counts (``skb->len`` in front of the device)."""
 
 MARK_BITS = 0xFFFFFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """All that a rule can look at."""
-
-    hook: str
-    packet: Packet
-    context: HookContext
-    tracked: bool
-    """Connection tracking has seen the packet (its hook lies at priority -200)."""
-    ct_state: str
-    ct_mark: int | None
-    ct_status: int
-    original: Packet | None
-    """The packet as the connection's first one was, before any translation."""
-    touched: frozenset[str] = frozenset()
-    """Sets that this very packet changed."""
 
 
 def evaluate(expression: Expression, sight: Sight) -> Answer:
     """The value of an expression for the packet in sight."""
     match expression:
         case Payload():
-            return _payload(expression, sight.packet)
+            found = payload_field(expression, sight.packet)
+            if isinstance(found, Unknown) and expression.field in ("sport", "dport"):
+                context = sight.context
+                return Unknown(found.reason, context.sports if expression.field == "sport" else context.dports)
+            return NO_MATCH if expression.protocol == "ether" and _no_frame(sight) else found
         case Meta():
             return _meta(expression, sight)
         case Ct():
-            return _ct(expression, sight)
+            return ct_field(expression, sight)
         case Fib():
             return _fib(expression, sight)
         case Constant():
@@ -96,145 +75,124 @@ def evaluate(expression: Expression, sight: Sight) -> Answer:
         case Concat():
             return _concat(expression, sight)
         case Generator():
-            values = tuple(range(expression.offset, expression.offset + min(expression.count, MAX_SPREAD)))
-            if expression.count > MAX_SPREAD:
-                return Unknown(f"{expression.name} has too many outcomes")
-            return Spread(values, expression.even, expression.name)
+            return _drawn(expression, sight) if expression.steady else _generated(expression)
         case Lookup():
             return _lookup(expression, sight)
+        case Asked():
+            return expression.answer(sight)
+        case Raw():
+            return NO_MATCH if expression.base == "ll" and _no_frame(sight) else raw_field(expression, sight.packet)
+        case Option():
+            return option_field(expression, sight.packet)
+        case Hash():
+            return _hashed(expression, sight)
     return Unknown(expression.reason)
 
 
-MAX_SPREAD = 1024
+MAX_SPREAD = 1000
+"""Values of a generator that are told apart."""
 
 
-def _or_unknown(value: int | None, what: str) -> int | Unknown:
-    return Unknown(f"{what} of the packet is not known") if value is None else value
+def _drawn(generator: Generator, sight: Sight) -> Answer:
+    """``symhash``: the same hash in every rule, scaled. Raises UndrawnError where that is not settled yet."""
+    if generator.count > MAX_SPREAD:
+        return Unknown(f"{generator.name} has too many outcomes")
+    low, high = (edge * generator.count for edge in sight.hashed)
+    if high > floor(low) + 1:
+        raise UndrawnError(generator.count)
+    return generator.offset + floor(low)
 
 
-def _payload(payload: Payload, packet: Packet) -> Answer:
-    name = f"{payload.protocol} {payload.field}"
-    if packet.proto == ARP:
-        return _arp(payload, packet, name)
-    number = protocol_number(packet)
-    match payload.protocol:
-        case "ip" | "ip6":
-            if (payload.protocol == "ip6") != (packet.family == 6):
-                return NO_MATCH
-            return _network(payload.field, packet, number, name)
-        case "ether":
-            return _ethernet(payload.field, packet, name)
-        case "th":
-            return _transport_port(payload.field, packet, number, name)
-    if number is None:
-        return Unknown(f"protocol {packet.proto} is not known")
-    if number != PROTOCOLS.get(payload.protocol):
-        return NO_MATCH
-    if payload.protocol in ("icmp", "icmpv6"):
-        if (payload.protocol == "icmpv6") != (packet.family == 6):
-            return NO_MATCH
-        return _icmp(payload.field, packet, name)
-    if payload.field in ("sport", "dport"):
-        return _transport_port(payload.field, packet, number, name)
-    if payload.protocol == "tcp" and payload.field == "flags":
-        return _or_unknown(tcp_flag_bits(packet), name)
-    if payload.protocol == "udp" and payload.field == "length":
-        return packet.size - (40 if packet.family == 6 else 20)
-    return Unknown(f"{name} is not simulated")
+def _generated(generator: Generator) -> Answer:
+    if generator.count > MAX_SPREAD:
+        return Unknown(f"{generator.name} has too many outcomes")
+    first, share = generator.offset, 1.0 / generator.count
+    return Spread(tuple((value, share) for value in range(first, first + generator.count)), generator.name)
 
 
-def _arp(payload: Payload, packet: Packet, name: str) -> Answer:
-    """A field of an ARP packet: it has no header above Ethernet's but its own."""
-    if payload.protocol == "ether" and payload.field == "type":
-        return SYMBOLS["ether_type"]["arp"]
-    if payload.protocol in ("arp", "ether"):
-        return Unknown(f"{name} of an ARP packet is not simulated")
-    return NO_MATCH
+def _no_frame(sight: Sight) -> bool:
+    """A packet made here has no Ethernet header before it goes to a device (``skb_mac_header_was_set``)."""
+    return sight.hook in ("output", "postrouting") and sight.context.iif is None and sight.packet.src_mac is None
 
 
-def _network(field: str, packet: Packet, number: int | None, name: str) -> Answer:
-    match field:
-        case "saddr":
-            return ip.to_int(packet.src)
-        case "daddr":
-            return ip.to_int(packet.dst)
-        case "protocol" | "nexthdr":
-            return _or_unknown(number, name)
-        case "ttl" | "hoplimit":
-            return packet.ttl
-        case "length":
-            return packet.size - (40 if packet.family == 6 else 0)
-        case "dscp":
-            return packet.tos >> 2
-        case "ecn":
-            return packet.tos & 3
-        case "version":
-            return packet.family
-        case "hdrlength":
-            return 5
-        case "frag-off":
-            return 0x4000 if packet.df else 0
-    return Unknown(f"{name} is not simulated")
-
-
-def _ethernet(field: str, packet: Packet, name: str) -> Answer:
-    if field == "type":
-        return SYMBOLS["ether_type"]["ip6" if packet.family == 6 else "ip"]
-    mac = packet.src_mac if field == "saddr" else packet.dst_mac
-    if mac is None:
-        return Unknown(f"{name} of the packet is not known")
-    try:
-        return int(mac.replace(":", ""), 16)
-    except ValueError:
-        return Unknown(f"{name} of the packet is not an address")
-
-
-def _transport_port(field: str, packet: Packet, number: int | None, name: str) -> Answer:
-    if number in (1, 58):
-        message, code = icmp_header(packet)
-        if field == "sport" and message is not None and code is not None:
-            return message << 8 | code
-        return Unknown(f"{name} of an ICMP packet is part of its checksum")
-    return _or_unknown(packet.sport if field == "sport" else packet.dport, name)
-
-
-def _icmp(field: str, packet: Packet, name: str) -> Answer:
-    message, code = icmp_header(packet)
-    if field == "type":
-        return _or_unknown(message, name)
-    return _or_unknown(code, name) if field == "code" else Unknown(f"{name} is not simulated")
+def _hashed(hashed: Hash, sight: Sight) -> Answer:
+    """``nft_jhash_eval`` with a seed that is known: one value for one packet."""
+    value = evaluate(hashed.key, sight)
+    if isinstance(value, NoMatch | Unknown):
+        return value
+    parts = value if isinstance(value, tuple) else (value,)
+    known = tuple(part for part in parts if isinstance(part, int | str))
+    data = registers(known, hashed.kinds) if len(known) == len(parts) == len(hashed.kinds) else None
+    if data is None:
+        return Unknown("the bytes that jhash reads are not known")
+    return hashed.offset + scaled(jhash(data, hashed.seed), hashed.count)
 
 
 def _meta(meta: Meta, sight: Sight) -> Answer:
-    packet, context = sight.packet, sight.context
-    match meta.key:
-        case "iif" | "iifname":
-            return context.iif.name if context.iif is not None else ""
-        case "oif" | "oifname":
-            return context.oif.name if context.oif is not None else ""
-        case "iiftype":
-            return context.iif.arp_type if context.iif is not None else NO_MATCH
-        case "oiftype":
-            return context.oif.arp_type if context.oif is not None else NO_MATCH
-        case "iifgroup":
-            return context.iif.group if context.iif is not None else NO_MATCH
-        case "oifgroup":
-            return context.oif.group if context.oif is not None else NO_MATCH
+    packet, context, key = sight.packet, sight.context, meta.key
+    if key in _DEVICE_KEYS:
+        # An egress chain knows no device of entry, but the type of its own (nft asks for it before ether fields).
+        outward = key.startswith("o") or (key == "iiftype" and sight.hook == "egress")
+        device = context.oif if outward else context.iif
+        return _DEVICE_KEYS[key](device)
+    match key:
         case "mark":
             return packet.mark
         case "l4proto" | "nfproto" | "protocol":
-            return _protocol(meta.key, packet)
+            return _protocol(key, packet)
         case "length":
-            return packet.size
+            ethernet = sight.hook == "egress" and context.oif is not None and context.oif.arp_type == ARPHRD_ETHER
+            return packet.size + (ETHERNET if ethernet else 0)
         case "pkttype":
-            return Unknown("the packet type of multicast") if ip.is_multicast(packet.dst) else 0
+            return _packet_type(sight)
         case "skuid" | "skgid":
             forwarded = context.iif is not None and sight.hook != "input" and not context.bridged
             return NO_MATCH if forwarded else Unknown("the socket's owner is not known")
         case "ibrname" | "obrname":
-            name = context.ibrname if meta.key == "ibrname" else context.obrname
+            name = context.ibrname if key == "ibrname" else context.obrname
             return NO_MATCH if name is None else name
-    return Unknown(f"meta {meta.key} is not known to a simulation")
+        case "sdif" | "sdifname":
+            if context.iif is None or context.iif.master is None:
+                return ""
+    return Unknown(f"meta {key} is not known to a simulation")
+
+
+def _kind(device: Link | None) -> Answer:
+    return NO_MATCH if device is None or device.kind is None else device.kind
+
+
+def _name(device: Link | None) -> Answer:
+    return "" if device is None else device.name
+
+
+def _type(device: Link | None) -> Answer:
+    return NO_MATCH if device is None else device.arp_type
+
+
+def _group(device: Link | None) -> Answer:
+    return NO_MATCH if device is None else device.group
+
+
+_DEVICE_KEYS: Mapping[str, Callable[[Link | None], Answer]] = {
+    **dict.fromkeys(("iif", "oif", "iifname", "oifname"), _name),
+    **dict.fromkeys(("iiftype", "oiftype"), _type),
+    **dict.fromkeys(("iifgroup", "oifgroup"), _group),
+    **dict.fromkeys(("iifkind", "oifkind"), _kind),
+}
+
+
+def _packet_type(sight: Sight) -> Answer:
+    """``skb->pkt_type``: told by the destination MAC of a received frame; what is sent here counts as its own."""
+    packet, types = sight.packet, SYMBOLS["pkt_type"]
+    if sight.context.ibrname is not None:
+        return Unknown("the packet type of a bridged frame")
+    if sight.context.iif is None:
+        return types["host"]
+    if packet.dst_mac is not None:
+        if packet.dst_mac == "ff:ff:ff:ff:ff:ff":
+            return types["broadcast"]
+        return types["multicast"] if packet.dst_mac[1:2] in "13579bdf" else types["host"]
+    return Unknown("the packet type of multicast") if ip.is_multicast(packet.dst) else types["host"]
 
 
 def _protocol(key: str, packet: Packet) -> Answer:
@@ -244,57 +202,20 @@ def _protocol(key: str, packet: Packet) -> Answer:
             return SYMBOLS["ether_type"]["arp"]
         return NO_MATCH if key == "l4proto" else Unknown(f"{key} of ARP")
     if key == "l4proto":
-        return _or_unknown(protocol_number(packet), "protocol")
+        return or_unknown(protocol_number(packet), "protocol")
     if key == "nfproto":
         return 10 if packet.family == 6 else 2
     return SYMBOLS["ether_type"]["ip6" if packet.family == 6 else "ip"]
 
 
-def _ct(ct: Ct, sight: Sight) -> Answer:
-    states = SYMBOLS["ct_state"]
-    if ct.key == "state" and ct.direction is None:
-        if not sight.tracked and sight.ct_state != "untracked":
-            return states["invalid"]
-        return _or_unknown(states.get(sight.ct_state), f"ct state {sight.ct_state}")
-    if not sight.tracked or sight.ct_state in ("untracked", "invalid"):
-        return NO_MATCH
-    match ct.key:
-        case "direction":
-            return SYMBOLS["ct_dir"]["reply" if sight.context.ct_direction == "reply" else "original"]
-        case "mark":
-            return _or_unknown(sight.ct_mark, "ct mark")
-        case "status":
-            return Unknown("ct status as a whole")
-        case "l3proto":
-            return 10 if sight.packet.family == 6 else 2
-        case "protocol":
-            return _or_unknown(protocol_number(sight.packet), "protocol")
-    return _tuple_field(ct, sight)
-
-
-def _tuple_field(ct: Ct, sight: Sight) -> Answer:
-    if ct.direction == "original" and sight.original is not None:
-        first = sight.original
-        match ct.key:
-            case "ip saddr" | "ip6 saddr" | "saddr":
-                return ip.to_int(first.src)
-            case "ip daddr" | "ip6 daddr" | "daddr":
-                return ip.to_int(first.dst)
-            case "proto-src":
-                return _or_unknown(first.sport, "source port")
-            case "proto-dst":
-                return _or_unknown(first.dport, "destination port")
-    words = " ".join(part for part in ("ct", ct.direction, ct.key) if part)
-    return Unknown(f"{words} is not known to a simulation")
-
-
 def _fib(fib: Fib, sight: Sight) -> Answer:
-    found = sight.context.fib(fib.result, fib.flags, sight.packet) if sight.context.fib is not None else None
+    result = "oif" if fib.result == "check" else fib.result
+    found = sight.context.fib(result, fib.flags, sight.packet) if sight.context.fib is not None else None
     if found is None:
         return Unknown(f"fib {fib.result}: the routing look-up has no answer")
     if fib.result != "type":
         return found
-    return _or_unknown(SYMBOLS["fib_addrtype"].get(found), f"fib type {found}")
+    return or_unknown(SYMBOLS["fib_addrtype"].get(found), f"fib type {found}")
 
 
 def _shifted_left(left: int, right: int) -> int:
@@ -321,6 +242,12 @@ def _binary(binary: Binary, sight: Sight) -> Answer:
     right = evaluate(binary.right, sight)
     if isinstance(right, NoMatch | Unknown):
         return right
+    if isinstance(left, Spread):
+        return left.mapped(lambda value: _operated(binary, value, right))
+    return _operated(binary, left, right)
+
+
+def _operated(binary: Binary, left: Answer, right: Answer) -> Answer:
     if isinstance(left, int) and isinstance(right, int):
         value = _OPERATIONS[binary.op](left, right)
         return value & MARK_BITS if binary.kind == "mark" else value
@@ -341,16 +268,17 @@ def _lookup(lookup: Lookup, sight: Sight) -> Answer:
     key = evaluate(lookup.key, sight)
     if isinstance(key, NoMatch):
         return key
-    if lookup.data.name in sight.touched:
-        return Unknown(f"map {lookup.data.name} was changed by this packet")
     if isinstance(key, Spread):
-        return Spread(tuple(_found(lookup, value) for value in key.values), key.even, key.name)
-    return _found(lookup, key)
+        return key.mapped(lambda value: _found(lookup, value, sight))
+    return _found(lookup, key, sight)
 
 
-def _found(lookup: Lookup, key: Answer) -> Answer:
-    if isinstance(key, NoMatch | Spread):
+def _found(lookup: Lookup, key: Answer, sight: Sight) -> Answer:
+    if isinstance(key, NoMatch | Spread | Between):
         return Unknown("a choice of choices")
+    changed = altered(sight.changed, lookup.data, key)
+    if changed is not None:
+        return NO_MATCH if changed is False else Unknown(f"map {lookup.data.name} was changed by this packet")
     hit = find(lookup.data, key)
     if isinstance(hit, Unknown):
         return hit

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netfs.cluster.netns import NetNsView
-from netfs.datapath.netfilter.answer import ACCEPT, UNKNOWN, HookAnswer, HookContext, RuleRef
+from netfs.datapath.netfilter.answer import ACCEPT, BRANCHES, UNKNOWN, HookAnswer, HookContext, RuleRef
 from netfs.model.packet import Packet
 
 if TYPE_CHECKING:
     from netfs.datapath.netfilter.records import Chain, Ruleset
-    from netfs.datapath.netfilter.ways import Outcome
+    from netfs.datapath.netfilter.ways import Effect, Outcome, Outcomes
 
 
 def run_hook(view: NetNsView, hook: str, packet: Packet, context: HookContext) -> HookAnswer:
@@ -58,13 +58,14 @@ def _ruleset(view: NetNsView) -> Ruleset | None:
 def _run(view: NetNsView, layer: str, hook: str, packet: Packet, context: HookContext) -> HookAnswer:
     rules = _ruleset(view)
     untracked = context.ct_state == "untracked"
+    translated = packet if context.restore is None else context.restore(packet)
     if rules is None:
-        return HookAnswer(ACCEPT, packet, "no rules", ct_mark=context.ct_mark, untracked=untracked)
+        return HookAnswer(ACCEPT, translated, "no rules", ct_mark=context.ct_mark, untracked=untracked)
     if rules.defect is not None:
         return HookAnswer(UNKNOWN, packet, rules.defect, ct_mark=context.ct_mark, untracked=untracked)
     chains = rules.hooks.get((layer, hook), ())
     if not chains:
-        return HookAnswer(ACCEPT, packet, "no chain on this hook", ct_mark=context.ct_mark, untracked=untracked)
+        return HookAnswer(ACCEPT, translated, "no chain on this hook", ct_mark=context.ct_mark, untracked=untracked)
     from netfs.datapath.netfilter.translate import Translation
     from netfs.datapath.netfilter.walk import Walker
 
@@ -72,52 +73,47 @@ def _run(view: NetNsView, layer: str, hook: str, packet: Packet, context: HookCo
     return _joined(walker.outcomes(packet), packet)
 
 
-def _answer(outcome: Outcome) -> HookAnswer:
+def _answer(outcome: Outcome, share: float | None = None) -> HookAnswer:
     way = outcome.way
+    met = way.met
     return HookAnswer(
         verdict=outcome.verdict,
         packet=way.packet,
         why=outcome.why,
-        matched=way.matched,
+        matched=tuple(one.rule for one in met if one.decided),
         nat=way.nat,
+        met=met,
         reject_with=outcome.reject_with,
         ct_mark=way.ct_mark,
         untracked=way.ct_state == "untracked",
-        share=way.share,
+        changed=way.changed,
+        share=share,
     )
 
 
-def _joined(outcomes: list[Outcome], packet: Packet) -> HookAnswer:
-    """One answer where every way has the same effect; else ``unknown``, with each as a branch."""
-    first = outcomes[0]
-    effects: dict[tuple[object, ...], list[Outcome]] = {}
-    for outcome in outcomes:
-        effects.setdefault(outcome.effect, []).append(outcome)
+def _joined(outcomes: Outcomes, packet: Packet) -> HookAnswer:
+    """One answer where every way has the same effect; else ``branches`` or ``unknown``, with each as a branch."""
+    first = outcomes.found[0]
+    if len(outcomes.found) == 1:
+        return _answer(first)
+    effects: dict[Effect, Outcome] = {}
+    for outcome in outcomes.found:
+        effects.setdefault(outcome.effect, outcome)
     if len(effects) == 1:
-        return replace(_answer(first), share=None)
-    doubted: dict[RuleRef, str] = {}
-    for outcome in outcomes:
-        for ref, reason in outcome.way.doubts:
-            doubted.setdefault(ref, reason)
-    why = "; ".join(f"{ref}: {reason}" for ref, reason in list(doubted.items())[:3]) or first.why
-    branches = tuple(replace(_answer(same[0]), share=_share(same)) for same in effects.values())
+        return _answer(first)
+    odds, answer = outcomes.odds(), _answer(first)
+    reasons: dict[RuleRef, str] = {}
+    for fork in outcomes.forks:
+        if fork.rule is not None and fork.doubt == (odds is None):
+            reasons.setdefault(fork.rule, fork.reason)
+    why = "; ".join(f"{ref}: {reason}" for ref, reason in list(reasons.items())[:3])
     return replace(
-        _answer(first),
-        verdict=UNKNOWN,
+        answer,
+        verdict=UNKNOWN if odds is None else BRANCHES,
         packet=packet,
-        why=why,
-        matched=tuple(dict.fromkeys((*doubted, *first.way.matched))),
+        why=why or next((found.why for found in outcomes.found if found.verdict == UNKNOWN), first.why),
+        matched=tuple(dict.fromkeys((*reasons, *(answer.matched if odds is None else ())))),
         nat=None,
         reject_with=None,
-        share=None,
-        branches=branches,
+        branches=tuple(_answer(outcome, odds[effect] if odds else None) for effect, outcome in effects.items()),
     )
-
-
-def _share(outcomes: list[Outcome]) -> float | None:
-    total = 0.0
-    for outcome in outcomes:
-        if outcome.way.share is None:
-            return None
-        total += outcome.way.share
-    return total

@@ -8,9 +8,14 @@ device names as text, concatenations as tuples. A named set is one object, share
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from netfs.model.packet import Packet
+
+if TYPE_CHECKING:
+    from netfs.datapath.netfilter.values import Answer, Sight
 
 Scalar: TypeAlias = "int | str"
 Value: TypeAlias = "int | str | tuple[Scalar, ...]"
@@ -23,6 +28,29 @@ class Payload:
     protocol: str
     field: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bits of a header by their place: ``@nh,96,32``."""
+
+    base: str
+    """``ll``, ``nh``, ``th`` or ``ih``."""
+    offset: int
+    length: int
+    kind: str = "integer"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option or extension header: ``exthdr frag``, ``ip option rr``, ``tcp option maxseg size``."""
+
+    protocol: str
+    """``ip6``, ``ip``, ``tcp``, ``sctp``, …"""
+    name: str
+    field: str | None
+    """None: whether it is there."""
+    kind: str = "integer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +75,7 @@ class Fib:
     """``fib FLAGS RESULT``: a routing look-up."""
 
     result: str
-    """``type``, ``oif`` or ``oifname``."""
+    """``type``, ``oif``, ``oifname`` or ``check``."""
     flags: frozenset[str]
     kind: str
 
@@ -56,7 +84,7 @@ class Fib:
 class Constant:
     """A value that the rule names itself."""
 
-    value: Value
+    value: Value | Between
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +106,25 @@ class Concat:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """``numgen`` and the hashes: one of ``count`` values from ``offset`` on."""
+    """``numgen`` and hashes with a secret: one of ``count`` values from ``offset`` on, by chance."""
 
     name: str
     count: int
     offset: int
-    even: bool
-    """Every value is equally likely over many connections (``numgen``); a hash depends on the packet."""
+    steady: bool = False
+    """A packet gets one value, however often it is asked for (``symhash``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """``jhash`` with a seed: one of ``count`` values from ``offset`` on, by the packet."""
+
+    key: Expression
+    kinds: tuple[str, ...]
+    """The types of the key's parts."""
+    seed: int
+    count: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +136,23 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A value that has no name in nftables: membership in an ipset, a port of the bridge."""
+
+    name: str
+    answer: Callable[[Sight], Answer] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Opaque:
     """An expression or statement that is not understood. As a statement it may do anything."""
 
     reason: str
 
 
-Expression: TypeAlias = "Payload | Meta | Ct | Fib | Constant | Binary | Concat | Generator | Lookup | Opaque"
+Expression: TypeAlias = (
+    "Payload | Raw | Option | Meta | Ct | Fib | Constant | Binary | Concat | Generator | Hash | Lookup | Asked | Opaque"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +207,7 @@ class Verdict:
     target: str | None = None
 
 
-Data: TypeAlias = "Value | Verdict | None"
+Data: TypeAlias = "Value | Between | Verdict | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +231,8 @@ class Match:
     op: str
     """``==``, ``!=``, ``<``, ``>``, ``<=``, ``>=``; ``in`` (some bit of RIGHT is set), ``!`` (none is)."""
     right: Pattern | Elements
+    absent: bool = False
+    """The answer where the packet has no such field; nft always says no, iptables not always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +262,10 @@ class Translate:
     flags: frozenset[str] = frozenset()
     family: int | None = None
     """4 or 6: packets of the other family pass by (``nft_nat_inet_eval``). None: either."""
+    hooks: frozenset[str] | None = None
+    """The hooks at which it acts; at others packets pass by (``NETMAP``). None: all."""
+    port: Expression | None = None
+    """Yields a port, where no constant says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +283,11 @@ class NoTrack:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """``add @SET …``: the set's elements are no longer those that were read."""
+    """``add @SET …``, ``delete @SET …``: the set's elements are no longer those that were read."""
 
     name: str
+    key: Expression = Opaque("which element changes is not known")
+    present: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +326,8 @@ class Rule:
     source: Any = field(compare=False, repr=False)
     """The rule as it was read (JSON, or a line of iptables-save), from which its text is made."""
     comment: str | None = None
+    counters: tuple[int, int] | None = field(default=None, compare=False)
+    """Packets and bytes, where the rule counts."""
     printed: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """The text, once it was made: a rule is named far more often than it is read."""
 
@@ -279,7 +339,7 @@ class Chain:
     family: str
     table: str
     name: str
-    rules: tuple[Rule, ...]
+    rules: Sequence[Rule]
     hook: str | None = None
     type: str = "filter"
     """``filter``, ``nat`` or ``route``."""
@@ -287,6 +347,14 @@ class Chain:
     policy: str = "accept"
     devices: tuple[str, ...] = ()
     """Devices of an ingress or egress chain."""
+    program: str = "nft"
+    """Whose chain it is: ``nft``, ``iptables``, ``ip6tables``, ``iptables-legacy``, ``ip6tables-legacy``."""
+    index: Callable[[int, Packet], int] | None = field(default=None, compare=False, repr=False)
+    """Answers ``next_after`` without a look at every rule, where the chain is long."""
+
+    def next_after(self, position: int, packet: Packet) -> int:
+        """The first rule from ``position`` on that the packet may fulfil; beyond the last where there is none."""
+        return position if self.index is None else self.index(position, packet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,3 +376,10 @@ class Ruleset:
     """Base chains by (``ip`` | ``ip6`` | ``bridge`` | ``netdev``, hook), in the order the kernel calls them."""
     defect: str | None = None
     """Why the rule set could not be read as a whole; every hook then answers ``unknown``."""
+    legacy: Mapping[tuple[str, str], Table] = field(default_factory=dict)
+    """The tables of iptables-legacy, which may have the names of others."""
+
+    def table_of(self, chain: Chain) -> Table | None:
+        """The table that a chain stands in."""
+        tables = self.legacy if chain.program.endswith("-legacy") else self.tables
+        return tables.get((chain.family, chain.table))

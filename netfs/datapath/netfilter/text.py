@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from netfs.datapath.netfilter.records import Rule
+from netfs.datapath.netfilter.wording import as_json, flags_of, masks_flags, only, style_of, value
 
-MAX_DEPTH = 40
-
-QUOTED = frozenset(("iif", "oif", "iifname", "oifname", "ibrname", "obrname", "helper"))
-"""Keys whose constants nft prints in quotes."""
-
-BARE_META = frozenset(("iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup"))
-"""Keys of meta that nft prints without the word."""
+OBJECTS = {"ct helper": "ct helper set", "ct timeout": "ct timeout set", "ct expectation": "ct expectation set"}
+"""Statements that name an object of their table."""
 
 
 def rule_text(rule: Rule) -> str:
@@ -28,7 +23,7 @@ def _rule(rule: Rule) -> str:
     if isinstance(rule.source, str):
         return rule.source
     if not isinstance(rule.source, list):
-        return _json(rule.source)
+        return as_json(rule.source)
     words = [_statement(part) for part in rule.source]
     if rule.comment is not None:
         words.append(f'comment "{rule.comment}"')
@@ -41,154 +36,67 @@ def clean(text: str) -> str:
     return shown if len(text) <= 2000 else shown + "…"
 
 
-def _json(raw: Any) -> str:
-    try:
-        return json.dumps(raw, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError):
-        return "…"
-
-
-def _only(raw: Any) -> tuple[str, Any] | None:
-    if isinstance(raw, dict) and len(raw) == 1:
-        key, value = next(iter(raw.items()))
-        return str(key), value
-    return None
-
-
 def _statement(raw: Any) -> str:
-    found = _only(raw)
+    found = only(raw)
     if found is None:
-        return _json(raw)
+        return raw if isinstance(raw, str) else as_json(raw)
     name, content = found
     printer = _STATEMENTS.get(name)
     try:
+        if name in OBJECTS:
+            return f'{OBJECTS[name]} "{content}"' if isinstance(content, str) else as_json(raw)
         if printer is not None:
             return printer(content)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError):
-        return _json(raw)
-    return name if content is None else _json(raw)
+        return as_json(raw)
+    return name if content is None else as_json(raw)
 
 
 def _match(raw: Any) -> str:
     left, op, right = raw["left"], raw["op"], raw["right"]
-    key = _constant_key(left)
-    masked = isinstance(left, dict) and "&" in left
-    if op == "==" and masked and not key and isinstance(right, str | list):
+    style = style_of(left)
+    if op == "==" and masks_flags(left):
         subject, mask = left["&"]
-        return f"{_value(subject)} {_value(right)} / {_value(mask)}"
-    if op in ("==", "in") and not (masked and op == "=="):
-        return f"{_value(left, key)} {_value(right, key)}"
-    return f"{_value(left, key)} {op} {_value(right, key)}"
-
-
-def _constant_key(left: Any) -> str:
-    """What a constant beside this expression is a value of: decides quotes and hexadecimal."""
-    found = _only(left)
-    if found is None:
-        return ""
-    name, content = found
-    if name in ("meta", "ct") and isinstance(content, dict):
-        return str(content.get("key", ""))
-    if name in ("&", "|", "^", "<<", ">>") and isinstance(content, list) and content:
-        return _constant_key(content[0])
-    return "fib" if name == "fib" else ""
-
-
-def _value(raw: Any, key: str = "", depth: int = 0) -> str:
-    if depth > MAX_DEPTH:
-        return "…"
-    if isinstance(raw, bool):
-        return ("exists" if raw else "missing") if key == "fib" else str(int(raw))
-    if isinstance(raw, int):
-        return f"0x{raw:08x}" if key == "mark" else str(raw)
-    if isinstance(raw, str):
-        return f'"{raw}"' if key in QUOTED and not raw.startswith("@") else raw
-    if isinstance(raw, list):
-        return ",".join(_value(part, key, depth + 1) for part in raw)
-    found = _only(raw)
-    if found is None:
-        return _json(raw)
-    return _expression(*found, key, depth + 1)
-
-
-def _expression(name: str, raw: Any, key: str, depth: int) -> str:
-    if name in ("payload", "meta", "ct", "fib", "prefix", "range", "elem"):
-        return _leaf(name, raw, key, depth)
-    match name:
-        case "concat":
-            return " . ".join(_value(part, _constant_key(part) or key, depth) for part in raw)
-        case "set":
-            return f"{{ {', '.join(_element(item, key, depth) for item in raw)} }}"
-        case "map" | "vmap":
-            inner = _constant_key(raw["key"])
-            return f"{_value(raw['key'], inner, depth)} {name} {_value(raw['data'], inner, depth)}"
-        case "numgen":
-            return f"numgen {raw['mode']} mod {raw['mod']}" + _offset(raw)
-        case "jhash":
-            return f"jhash {_value(raw['expr'], '', depth)} mod {raw['mod']}" + _offset(raw)
-        case "symhash":
-            return f"symhash mod {raw['mod']}" + _offset(raw)
-        case "&" | "|" | "^" | "<<" | ">>":
-            shift = name in ("<<", ">>")
-            return f" {name} ".join(_value(part, "" if shift and at else key, depth) for at, part in enumerate(raw))
-        case "accept" | "drop" | "return" | "continue":
-            return name
-        case "jump" | "goto":
-            return f"{name} {raw['target']}"
-    return _json({name: raw})
-
-
-def _leaf(name: str, raw: Any, key: str, depth: int) -> str:
-    match name:
-        case "payload":
-            return f"{raw['protocol']} {raw['field']}" if "protocol" in raw else _json({name: raw})
-        case "meta":
-            return str(raw["key"]) if raw["key"] in BARE_META else f"meta {raw['key']}"
-        case "ct":
-            return " ".join(str(word) for word in ("ct", raw.get("dir"), raw["key"]) if word)
-        case "fib":
-            flags = raw.get("flags", [])
-            return f"fib {' . '.join(_fib_order([flags] if isinstance(flags, str) else flags))} {raw['result']}"
-        case "prefix":
-            return f"{_value(raw['addr'], key, depth)}/{raw['len']}"
-        case "range":
-            return "-".join(_value(end, key, depth) for end in raw)
-    return _value(raw["val"], key, depth)
-
-
-def _fib_order(flags: list[str]) -> list[str]:
-    order = ("saddr", "daddr", "mark", "iif", "oif")
-    return [flag for flag in order if flag in flags] + [flag for flag in flags if flag not in order]
-
-
-def _offset(raw: Mapping[str, Any]) -> str:
-    return f" offset {raw['offset']}" if raw.get("offset") else ""
-
-
-def _element(item: Any, key: str, depth: int) -> str:
-    if isinstance(item, list) and len(item) == 2:
-        return f"{_value(item[0], key, depth)} : {_value(item[1], '', depth)}"
-    return _value(item, key, depth)
+        return f"{value(subject)} {value(right)} / {value(mask)}"
+    computed = isinstance(left, dict) and bool(left.keys() & {"&", "|", "^", "<<", ">>"})
+    if op == "in" or (op == "==" and not computed):
+        return f"{value(left, style)} {value(right, style)}"
+    return f"{value(left, style)} {op} {value(right, style)}"
 
 
 def _counter(raw: Any) -> str:
-    if isinstance(raw, dict):
+    if isinstance(raw, dict) and "packets" in raw:
         return f"counter packets {raw['packets']} bytes {raw['bytes']}"
-    return "counter" if raw is None else f'counter name "{raw}"'
+    return "counter" if raw is None else f"counter {_named(raw)}"
+
+
+def _named(raw: Any) -> str:
+    """The object that a statement uses: by its name, or by a map."""
+    return f'name "{raw}"' if isinstance(raw, str) else f"name {value(raw, 'quoted')}"
 
 
 def _mangle(raw: Any) -> str:
-    key = _constant_key(raw["key"])
-    return f"{_value(raw['key'], key)} set {_value(raw['value'], key)}"
+    style = style_of(raw["key"])
+    return f"{value(raw['key'], style)} set {value(raw['value'], style)}"
 
 
 def _vmap(raw: Any) -> str:
-    return _expression("vmap", raw, "", 0)
+    return value({"vmap": raw})
 
 
-def _flags(raw: Mapping[str, Any]) -> str:
-    flags = raw.get("flags", [])
-    return "".join(f" {flag}" for flag in ([flags] if isinstance(flags, str) else flags))
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _target(raw: Mapping[str, Any]) -> str:
+    address = raw.get("addr")
+    if "port" not in raw:
+        return value(address) if address is not None else ""
+    if isinstance(address, dict) and "range" in address:
+        shown = "-".join(_bracketed(value(end)) for end in address["range"])
+    else:
+        shown = _bracketed(value(address)) if address is not None else ""
+    return f"{shown}:{value(raw['port'])}"
 
 
 def _nat(kind: str) -> Callable[[Any], str]:
@@ -196,12 +104,9 @@ def _nat(kind: str) -> Callable[[Any], str]:
         raw = raw or {}
         family = f" {raw['family']}" if "family" in raw else ""
         prefix = " prefix" if raw.get("type_flags") == "prefix" else ""
-        target = _value(raw["addr"]) if "addr" in raw else ""
-        if "port" in raw:
-            target = f"[{target}]" if ":" in target else target
-            target += f":{_value(raw['port'])}"
-        flags = "" if prefix else _flags(raw)
-        return f"{kind}{family}{prefix}{' to ' + target if target else ''}{flags}"
+        target = _target(raw)
+        flags = ",".join(flag for flag in flags_of(raw.get("flags", [])) if flag != "netmap")
+        return f"{kind}{family}{prefix}{' to ' + target if target else ''}{' ' + flags if flags else ''}"
 
     return print_nat
 
@@ -209,15 +114,18 @@ def _nat(kind: str) -> Callable[[Any], str]:
 def _reject(raw: Any) -> str:
     if not isinstance(raw, dict) or (raw.get("expr") == "port-unreachable" and raw.get("type") != "icmpv6"):
         return "reject"
-    kind = "icmpx" if raw.get("type") == "icmpx" else raw.get("type", "icmp")
+    kind = raw.get("type", "icmp")
     return f"reject with {kind} {raw['expr']}" if "expr" in raw else f"reject with {kind}"
 
 
 def _limit(raw: Any) -> str:
+    if isinstance(raw, str) or "rate" not in raw:
+        return f"limit {_named(raw)}"
     over = "over " if raw.get("inv") else ""
-    unit = f"{raw['rate_unit']}/" if "rate_unit" in raw else "/"
-    rate = f"{raw['rate']} {unit}{raw['per']}" if "rate_unit" in raw else f"{raw['rate']}/{raw['per']}"
-    return f"limit rate {over}{rate}"
+    unit = f" {raw['rate_unit']}/" if "rate_unit" in raw else "/"
+    burst = raw.get("burst")
+    shown = "" if burst is None or (burst == 5 and "burst_unit" not in raw) else f" burst {burst} "
+    return f"limit rate {over}{raw['rate']}{unit}{raw['per']}{shown}{raw.get('burst_unit', 'packets') if shown else ''}"
 
 
 def _ct_count(raw: Any) -> str:
@@ -225,7 +133,10 @@ def _ct_count(raw: Any) -> str:
 
 
 def _quota(raw: Any) -> str:
-    return f"quota {'over ' if raw.get('inv') else ''}{raw['val']} {raw['val_unit']}"
+    if isinstance(raw, str) or "val" not in raw:
+        return f"quota {_named(raw)}"
+    used = f" used {raw['used']} {raw['used_unit']}" if raw.get("used") else ""
+    return f"quota {'over ' if raw.get('inv') else ''}{raw['val']} {raw['val_unit']}{used}"
 
 
 def _log(raw: Any) -> str:
@@ -233,24 +144,67 @@ def _log(raw: Any) -> str:
         return "log"
     words = ["log"]
     words += [f'prefix "{raw["prefix"]}"'] if "prefix" in raw else []
-    words += [f"{key} {raw[key]}" for key in ("group", "level") if key in raw]
+    words += [f"{key} {raw[key]}" for key in ("group", "snaplen", "queue-threshold", "level") if key in raw]
+    words += [f"flags {','.join(flags_of(raw['flags']))}"] if "flags" in raw else []
     return " ".join(words)
 
 
 def _set(raw: Any) -> str:
-    element = raw["elem"]
-    timeout = ""
-    if isinstance(element, dict) and isinstance(element.get("elem"), dict):
-        inner = element["elem"]
-        timeout = f" timeout {inner['timeout']}s" if "timeout" in inner else ""
-    return f"{raw['op']} {raw['set']} {{ {_value(element)}{timeout} }}"
+    conditions = raw.get("stmt", [])
+    shown = "".join(f" {_element_statement(part)}" for part in conditions)
+    if "data" in raw:
+        return f"{raw['op']} {raw['map']} {{ {value(raw['elem'])} : {value(raw['data'])}{shown} }}"
+    return f"{raw['op']} {raw['set']} {{ {value(raw['elem'])}{shown} }}"
+
+
+def _element_statement(raw: Any) -> str:
+    return "counter" if raw == {"counter": None} else _statement(raw)
+
+
+def _meter(raw: Any) -> str:
+    size = f" size {raw['size']}" if "size" in raw else ""
+    return f"meter {raw['name']}{size} {{ {value(raw['key'])} {_element_statement(raw['stmt'])} }}"
+
+
+def _sent_to(word: str) -> Callable[[Any], str]:
+    def print_sent(raw: Any) -> str:
+        address, device = raw.get("addr"), raw.get("dev")
+        family = f" {raw['family']}" if "family" in raw else ""
+        if isinstance(address, str) and not set(address) <= set("0123456789abcdef.:"):
+            address, device = None, address
+        if address is None:
+            return f'{word}{family} to "{device}"'
+        return f"{word}{family} to {value(address)}" + (f' device "{device}"' if device is not None else "")
+
+    return print_sent
+
+
+def _synproxy(raw: Any) -> str:
+    if isinstance(raw, str):
+        return f"synproxy {_named(raw)}"
+    words = [f"{key} {raw[key]}" for key in ("mss", "wscale") if key in (raw or {})]
+    return " ".join(["synproxy", *words, *flags_of((raw or {}).get("flags", []))])
+
+
+def _queue(raw: Any) -> str:
+    raw = raw or {}
+    flags = f" flags {','.join(flags_of(raw['flags']))}" if raw.get("flags") else ""
+    return f"queue{flags} to {value(raw.get('num', 0))}"
+
+
+def _flow(raw: Any) -> str:
+    return f"flow {raw['op']} {raw['flowtable']}"
+
+
+def _reset(raw: Any) -> str:
+    return f"reset {value(raw)}"
 
 
 def _xt(raw: Any) -> str:
     return f'xt {raw["type"]} "{raw["name"]}"' if isinstance(raw, dict) else "xt"
 
 
-def _target(name: str) -> Callable[[Any], str]:
+def _to_chain(name: str) -> Callable[[Any], str]:
     def print_target(raw: Any) -> str:
         return f"{name} {raw['target']}"
 
@@ -262,17 +216,26 @@ _STATEMENTS: Mapping[str, Callable[[Any], str]] = {
     "counter": _counter,
     "mangle": _mangle,
     "vmap": _vmap,
-    "jump": _target("jump"),
-    "goto": _target("goto"),
+    "jump": _to_chain("jump"),
+    "goto": _to_chain("goto"),
     "masquerade": _nat("masquerade"),
     "snat": _nat("snat"),
     "dnat": _nat("dnat"),
     "redirect": _nat("redirect"),
+    "tproxy": _nat("tproxy"),
     "reject": _reject,
     "limit": _limit,
     "quota": _quota,
     "ct count": _ct_count,
     "log": _log,
     "set": _set,
+    "map": _set,
+    "meter": _meter,
+    "dup": _sent_to("dup"),
+    "fwd": _sent_to("fwd"),
+    "synproxy": _synproxy,
+    "queue": _queue,
+    "flow": _flow,
+    "reset": _reset,
     "xt": _xt,
 }

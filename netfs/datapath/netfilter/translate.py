@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.netfilter.answer import HookContext, Nat
 from netfs.datapath.netfilter.elements import Unknown
-from netfs.datapath.netfilter.records import Translate
+from netfs.datapath.netfilter.jhash import chosen_address
+from netfs.datapath.netfilter.records import Between, Translate
+from netfs.datapath.netfilter.values import Answer
 from netfs.model import ip
 from netfs.model.address import IFA_F_SECONDARY
 from netfs.model.packet import Packet
@@ -23,31 +25,35 @@ class Translation:
     hook: str
     context: HookContext
 
-    def apply(self, statement: Translate, address: object, packet: Packet) -> tuple[Packet, Nat] | Unknown | None:
+    def apply(
+        self, statement: Translate, address: Answer | None, port: Answer | None, packet: Packet
+    ) -> tuple[Packet, Nat] | Unknown | None:
         """The packet and its translation. None: the kernel drops it, having no address to use."""
-        port: int | None = None
         if isinstance(address, tuple) and len(address) == 2:
-            address, second = address
-            port = second if isinstance(second, int) else None
-            if port is None:
-                return Unknown("the port to translate to is not known")
-        match statement.kind:
-            case "masquerade":
-                target = self.context.masquerade_source
-                if target is None:
-                    return Unknown("the address that masquerade uses is not known")
-            case "redirect":
-                found = self._redirect_address(packet)
-                if found is None:
-                    return None
-                target = found
-            case _:
-                if address is not None and not isinstance(address, int):
-                    return address if isinstance(address, Unknown) else Unknown("the address is not a single one")
-                target = self._same(statement, packet) if address is None else _text(address, packet)
+            address, port = address
+        if port is not None and not isinstance(port, int):
+            return port if isinstance(port, Unknown) else Unknown("the port to translate to is not known")
+        target = self._target(statement, address, packet)
+        if not isinstance(target, str):
+            return target
         if statement.kind in ("snat", "masquerade"):
             return _source(statement, packet, target, port)
         return _destination(statement, packet, target, port)
+
+    def _target(self, statement: Translate, address: Answer | None, packet: Packet) -> str | Unknown | None:
+        match statement.kind:
+            case "masquerade":
+                source = self.context.masquerade_source
+                return Unknown("the address that masquerade uses is not known") if source is None else source
+            case "redirect":
+                return self._redirect_address(packet)
+        if address is None:
+            return self._same(statement, packet)
+        if isinstance(address, Between):
+            return _ranged(statement, address, packet)
+        if isinstance(address, int):
+            return _text(address, packet)
+        return address if isinstance(address, Unknown) else Unknown("the address is not a single one")
 
     def _same(self, statement: Translate, packet: Packet) -> str:
         return packet.src if statement.kind == "snat" else packet.dst
@@ -70,17 +76,44 @@ def _text(address: int, packet: Packet) -> str:
     return ip.to_text(address & ((1 << ip.BITS[packet.family]) - 1), packet.family)
 
 
+def _ranged(statement: Translate, ends: Between, packet: Packet) -> str:
+    """An address of a range: the one at the same place of the network (``netmap``), or one by a hash."""
+    source = statement.kind == "snat"
+    moved = ip.to_int(packet.src if source else packet.dst)
+    if "netmap" in statement.flags:
+        host = ends.low ^ ends.high
+        return _text(ends.low & ~host | moved & host, packet)
+    if source and ends.low <= moved <= ends.high and _keeps(statement, packet.sport):
+        return packet.src
+    if ends.low == ends.high:
+        return _text(ends.low, packet)
+    pair, persistent = (ip.to_int(packet.src), ip.to_int(packet.dst)), "persistent" in statement.flags
+    chosen = chosen_address(packet.family, *pair, (ends.low, ends.high), of_source=source, persistent=persistent)
+    return _text(chosen, packet)
+
+
+def _keeps(statement: Translate, port: int | None) -> bool:
+    """Whether a port may stay as it is, where nobody else uses it (``nf_in_range``)."""
+    if statement.flags & RANDOM:
+        return False
+    return statement.ports is None or (port is not None and statement.ports[0] <= port <= statement.ports[1])
+
+
 def _port(statement: Translate, before: int | None, fixed: int | None) -> int | None:
+    """The port behind a translation (``nf_nat_l4proto_unique_tuple``); None: random, or none at all."""
     if before is None:
         return None
     if fixed is not None:
         return fixed
-    if statement.ports is not None:
-        low, high = statement.ports
-        if low == high:
-            return low
-        return before if low <= before <= high and not statement.flags & RANDOM else None
-    return None if statement.kind in ("snat", "masquerade") and statement.flags & RANDOM else before
+    source = statement.kind in ("snat", "masquerade")
+    if statement.ports is None:
+        return None if source and statement.flags & RANDOM else before
+    low, high = statement.ports
+    if low == high:
+        return low
+    if _keeps(statement, before):
+        return before
+    return None if source or statement.flags & RANDOM else low
 
 
 def _source(statement: Translate, packet: Packet, target: str, fixed: int | None) -> tuple[Packet, Nat]:
