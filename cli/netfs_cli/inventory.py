@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netfs.cluster.netns import NetNsView
+from netfs.cluster.services import RULES, Backend, ServiceView
 from netfs.cluster.topology import Topology
+from netfs.model.kubernetes import ServicePort
 from netfs.model.link import Link
 
 
@@ -61,6 +64,32 @@ class LinkRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """One Service."""
+
+    namespace: str
+    name: str
+    type: str
+    cluster_ips: tuple[str, ...]
+    """Empty: headless, or a name alone."""
+    external_ips: tuple[str, ...]
+    """Those of load balancers among them."""
+    external_name: str | None
+    ports: tuple[ServicePort, ...]
+    ready: int
+    """Backends that are ready; a pod counts once."""
+    endpoints: int
+    backends: tuple[Backend, ...]
+    selector: Mapping[str, str] | None
+    """None, here and below: rules do not tell."""
+    internal_traffic_policy: str | None
+    external_traffic_policy: str | None
+    affinity_seconds: int | None
+    source: str
+    """``api``, or ``rules``: kube-proxy's on the nodes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Nodes:
     """``netfs get nodes``."""
 
@@ -82,6 +111,14 @@ class Links:
 
     items: tuple[LinkRow, ...]
     schema: str = "netfs.links/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """``netfs get services``."""
+
+    items: tuple[ServiceRow, ...]
+    schema: str = "netfs.services/v1"
 
 
 def nodes(topology: Topology) -> Nodes:
@@ -107,6 +144,11 @@ def links(topology: Topology) -> Links:
         key=lambda view: (view.node.role != "node", view.node.name, not view.is_node, view.name),
     )
     return Links(tuple(_link(topology, view, link) for view in views for link in view.netns.links))
+
+
+def services(views: tuple[ServiceView, ...], namespace: str | None) -> Services:
+    """The Services of a namespace, or of all with None; those without a name (rules of IPVS) are in every one."""
+    return Services(tuple(_service(view) for view in views if namespace is None or view.key[0] in ("", namespace)))
 
 
 def _node(view: NetNsView) -> NodeRow:
@@ -137,6 +179,28 @@ def _pod(namespace: str, name: str, view: NetNsView) -> PodRow:
         ips=ips,
         containers=tuple(container.name for container in containers),
         pid=view.netns.pids[0] if view.netns.pids else None,
+    )
+
+
+def _service(view: ServiceView) -> ServiceRow:
+    service, told = view.service, view.source != RULES
+    ready, every = view.counts()
+    return ServiceRow(
+        namespace=service.namespace,
+        name=service.name,
+        type=service.type,
+        cluster_ips=service.cluster_ips,
+        external_ips=tuple(dict.fromkeys((*service.external_ips, *service.load_balancer_ips))),
+        external_name=service.external_name or None,
+        ports=service.ports,
+        ready=ready,
+        endpoints=every,
+        backends=view.backends,
+        selector=service.selector if told else None,
+        internal_traffic_policy=service.internal_traffic_policy if told else None,
+        external_traffic_policy=service.external_traffic_policy if told else None,
+        affinity_seconds=service.affinity_seconds,
+        source=view.source,
     )
 
 

@@ -10,20 +10,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netfs.lab.state import LabState
+    from netfs.model.kubernetes import NetworkPolicy
 
 __all__ = ["break_fault", "down", "execute", "names", "repair", "status", "up"]
 
 
-def up(name: str = "default", nodes: int = 2, pods: int = 2, ipv6: bool = False) -> LabState:
+def up(
+    name: str = "default",
+    nodes: int = 2,
+    pods: int = 2,
+    ipv6: bool = False,
+    proxy: str | None = None,
+    services: Sequence[str] = (),
+    policies: Sequence[NetworkPolicy] = (),
+    enforce: bool = False,
+) -> LabState:
     """Build a lab of ``nodes`` nodes with ``pods`` pods each, and say what it consists of.
 
     As root it uses the caller's privileges, else a user namespace of its own. What is left of a lab of that
-    name that was killed is cleaned away first. Raises UsageError for a bad name or number, LabError where a lab
-    of that name runs or this machine cannot build one.
+    name that was killed is cleaned away first. ``proxy`` is how kube-proxy runs (``netfs.lab.rules.MODES``), or
+    None for iptables where there are Services and it is installed, else nftables. ``services`` are written as in
+    ``netfs.lab.wanted``. ``policies`` are objects of the API; nothing enforces them without ``enforce``. Raises
+    UsageError for a bad name, number or Service, LabError where a lab of that name runs or this machine cannot build
+    one.
     """
     from netfs.lab import lifecycle
 
-    return lifecycle.up(name, nodes, pods, ipv6)
+    return lifecycle.up(name, nodes, pods, ipv6, proxy, services, policies, enforce)
 
 
 def down(name: str = "default") -> None:

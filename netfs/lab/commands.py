@@ -1,6 +1,6 @@
-"""The plan, said in iproute2's, sysctl's and nftables' own words. Pure: lines in, nothing done.
+"""The plan, said in iproute2's and sysctl's own words. Pure: lines in, nothing done.
 
-Every namespace gets its sysctls first, then one ``ip -batch``, one ``bridge -batch`` and one ``nft -f``.
+Every namespace gets its sysctls first, then one ``ip -batch``, one ``bridge -batch``, and its rules (``rules.py``).
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from netfs.lab.plan import (
-    CLUSTER_CIDR,
     FABRIC,
     GATEWAY,
     GATEWAY6,
@@ -16,7 +15,6 @@ from netfs.lab.plan import (
     OVERHEAD,
     OVERHEAD6,
     PORT,
-    SERVICE_CIDR,
     UNDERLAY_MTU,
     VNI,
     NodePlan,
@@ -53,8 +51,11 @@ def sysctls(kind: str) -> Mapping[str, str]:
     return {**_PLAIN, **_ROUTER, **_UNBRIDGED} if kind == "fabric" else _PLAIN
 
 
-def fabric(plan: Plan, pids: Mapping[str, int]) -> Iterator[str]:
-    """``ip`` lines for the underlay: a bridge that is everybody's switch and default gateway."""
+def fabric(plan: Plan, pids: Mapping[str, int], published: Mapping[str, str]) -> Iterator[str]:
+    """``ip`` lines for the underlay: a bridge that is everybody's switch and default gateway.
+
+    It is the outside world too: ``published`` says which node it reaches each external address of a Service by.
+    """
     yield "link set lo up"
     yield f"link add {FABRIC} address {GATEWAY_MAC} mtu {UNDERLAY_MTU} type bridge mcast_snooping 0"
     yield f"address add {GATEWAY}/24 dev {FABRIC}"
@@ -65,6 +66,17 @@ def fabric(plan: Plan, pids: Mapping[str, int]) -> Iterator[str]:
         peer = f"peer name eth0 address {node.mac} netns {pids[node.name]}"
         yield f"link add {node.port} mtu {UNDERLAY_MTU} type veth {peer}"
         yield f"link set {node.port} master {FABRIC} up"
+    yield from outside(plan, published)
+
+
+def outside(plan: Plan, published: Mapping[str, str]) -> Iterator[str]:
+    """The outside world's routes to the Services' external addresses; may be said again."""
+    for address, name in published.items():
+        node = next((one for one in plan.nodes if one.name == name), plan.nodes[0])
+        if ":" not in address:
+            yield f"route replace {address}/32 via {node.ip} dev {FABRIC}"
+        elif plan.ipv6:
+            yield f"route replace {address}/128 via {node.ip6} dev {FABRIC}"
 
 
 def node(plan: Plan, this: NodePlan, pids: Mapping[str, int]) -> Iterator[str]:
@@ -157,76 +169,3 @@ def pod(plan: Plan, this: PodPlan) -> Iterator[str]:
     yield f"route replace default via {this.gateway} dev eth0"
     if plan.ipv6:
         yield f"route replace default via {this.gateway6} dev eth0"
-
-
-def firewall(plan: Plan, this: NodePlan) -> str:
-    """nftables rules of a node: flannel's masquerading and the base of kube-proxy, both in their nftables mode."""
-    text = _FLANNEL.format(
-        family="ip", table="flannel-ipv4", cluster=CLUSTER_CIDR, subnet=this.subnet, group="224.0.0.0/4"
-    )
-    if plan.ipv6:
-        text += _FLANNEL.format(
-            family="ip6", table="flannel-ipv6", cluster="fd00:10:244::/48", subnet=this.subnet6, group="ff00::/8"
-        )
-    return text + _KUBE_PROXY.format(services=SERVICE_CIDR)
-
-
-_FLANNEL = """\
-table {family} {table} {{
-  chain forward {{
-    type filter hook forward priority filter; policy accept;
-    {family} saddr {cluster} accept
-    {family} daddr {cluster} accept
-  }}
-  chain postrtg {{
-    type nat hook postrouting priority srcnat; policy accept;
-    meta mark & 0x4000 == 0x4000 return
-    {family} saddr {subnet} {family} daddr {cluster} return
-    {family} saddr {cluster} {family} daddr {subnet} return
-    {family} saddr != {subnet} {family} daddr {subnet} return
-    {family} saddr {cluster} {family} daddr != {group} masquerade fully-random
-    {family} saddr != {cluster} {family} daddr {cluster} masquerade fully-random
-  }}
-}}
-"""
-"""flannel-io/flannel ``pkg/trafficmngr/nftables``."""
-
-_KUBE_PROXY = """\
-table ip kube-proxy {{
-  set cluster-ips {{ type ipv4_addr; }}
-  set nodeport-ips {{ type ipv4_addr; }}
-  map service-ips {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
-  map service-nodeports {{ type inet_proto . inet_service : verdict; }}
-  map no-endpoint-services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
-  chain reject-chain {{ reject; }}
-  chain mark-for-masquerade {{ meta mark set meta mark or 0x4000; }}
-  chain masquerading {{
-    meta mark & 0x4000 == 0 return
-    meta mark set meta mark xor 0x4000
-    masquerade fully-random
-  }}
-  chain services {{
-    ip daddr . meta l4proto . th dport vmap @service-ips
-    ip daddr @nodeport-ips meta l4proto . th dport vmap @service-nodeports
-  }}
-  chain service-endpoints-check {{ ip daddr . meta l4proto . th dport vmap @no-endpoint-services; }}
-  chain cluster-ips-check {{
-    ip daddr @cluster-ips reject
-    ip daddr {services} drop
-  }}
-  chain filter-forward {{
-    type filter hook forward priority -110; policy accept;
-    ct state new jump service-endpoints-check
-    ct state new jump cluster-ips-check
-  }}
-  chain filter-output {{
-    type filter hook output priority -110; policy accept;
-    ct state new jump service-endpoints-check
-    ct state new jump cluster-ips-check
-  }}
-  chain nat-prerouting {{ type nat hook prerouting priority dstnat; policy accept; jump services; }}
-  chain nat-output {{ type nat hook output priority -100; policy accept; jump services; }}
-  chain nat-postrouting {{ type nat hook postrouting priority srcnat; policy accept; jump masquerading; }}
-}}
-"""
-"""kubernetes/kubernetes ``pkg/proxy/nftables/proxier.go``, ``setupNFTables``, with no Service."""

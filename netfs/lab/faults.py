@@ -1,98 +1,46 @@
 """Injecting the faults of the catalogue into a running lab, and undoing them.
 
 A fault is an entry of ``faults/*.toml``: lines ``MEMBER: command``, with the plan's own values in braces
-(``{pod-b.hostveth}``, ``{node2.vtep_mac}``, ``{plan.pod_mtu}``). Commands are ip, bridge, sysctl, nft, and
-four words of the lab's own, which say a part of the plan again:
+(``{pod-b.hostveth}``, ``{node2.vtep_mac}``, ``{plan.pod_mtu}``) and those of Services by their name
+(``{web.cluster_ips[0]}``). Commands are programs, ``sysctl``, and words of the lab's own, which say a part of the
+plan again:
 
 - ``restore``: addresses, default route and link state of a node or pod;
 - ``remotes``: a node's routes, neighbours and FDB entries for the other nodes;
 - ``vxlan [WORD=VALUE …]``: the node's VXLAN device, made anew, with other words than flannel's if given;
-- ``cable POD``, ``port POD``: a pod's veth pair made anew; its place on cni0.
+- ``cable POD``, ``port POD``: a pod's veth pair made anew; its place on cni0;
+- ``proxy``, ``proxy flush``, ``proxy without=NAME``: kube-proxy's rules on a node programmed from the API's objects
+  as they are by now; removed; programmed by a kube-proxy that never heard of a Service;
+- ``firewall``: every rule of a node taken away, and those loaded again that the lab came with;
+- ``policies``: the policies of the API as they are by now, enforced on a node.
+
+The member ``cluster`` is the API: its commands change objects, and no rules until a node's ``proxy`` follows:
+
+- ``service NAME=…``: that Service and its endpoints, as in ``netfs.lab.wanted``; addresses it has it keeps;
+- ``service delete NAME``; ``policy NAME``, one of the fault's own ``policies``; ``policy delete NAME``;
+- ``restore``: every object as it was when the lab was built.
+
+A fault says which lab it needs: ``proxy = "iptables"``, ``services = ["web=pod-b:80"]``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import shlex
-import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib import resources
+from dataclasses import replace
 from typing import Any
 
 from netfs.errors import LabError, UsageError
-from netfs.lab import commands, inside, lifecycle, member, plan, state
+from netfs.lab import commands, inside, lifecycle, member, plan, rules, services, state
+from netfs.lab.catalogue import Fault, Probe, catalogue, fixture_only
 from netfs.lab.plan import NodePlan, Plan, PodPlan
 from netfs.lab.state import LabState
+from netfs.model.kubernetes import Kubernetes
 
-_FIXTURES = "fixture_only.toml"
+_CLUSTER = "cluster"
 
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """The packet a fault is about."""
-
-    src: str = "pod-a"
-    dst: str = "pod-b"
-    address: str | None = None
-    """Where ``dst`` is reached while the fault lasts, if not at its planned address."""
-    proto: str = "icmp"
-    port: int | None = None
-    size: int = 56
-    """Bytes of payload; sent with DF."""
-    family: int = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One entry of the catalogue that a lab can play."""
-
-    slug: str
-    breaks: tuple[str, ...]
-    repairs: tuple[str, ...]
-    probe: Probe = field(default_factory=Probe)
-    lost: bool = True
-    """Whether the probe goes unanswered while the fault lasts."""
-
-    @property
-    def tools(self) -> frozenset[str]:
-        """The programs its lines need beyond iproute2: ``nft``."""
-        words = {line.partition(": ")[2].split()[0] for line in (*self.breaks, *self.repairs)}
-        return frozenset(words & {"nft"})
-
-
-@cache
-def catalogue() -> dict[str, Fault]:
-    """Every fault a lab can play, by slug."""
-    found: dict[str, Fault] = {}
-    for file in _files():
-        if file.name != _FIXTURES:
-            for slug, entry in tomllib.loads(file.read_text(encoding="utf-8")).items():
-                found[slug] = _fault(slug, entry)
-    return found
-
-
-@cache
-def fixture_only() -> dict[str, str]:
-    """The entries of the catalogue that a lab cannot play, each with the reason."""
-    texts = (file.read_text(encoding="utf-8") for file in _files() if file.name == _FIXTURES)
-    return {slug: str(reason) for text in texts for slug, reason in tomllib.loads(text).items()}
-
-
-def _files() -> list[Any]:
-    folder = resources.files("netfs.lab") / "faults"
-    return sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-
-
-def _fault(slug: str, entry: dict[str, Any]) -> Fault:
-    return Fault(
-        slug=slug,
-        breaks=tuple(entry["break"]),
-        repairs=tuple(entry["repair"]),
-        probe=Probe(**entry.get("probe", {})),
-        lost=entry.get("lost", True),
-    )
+__all__ = ["Fault", "Probe", "break_fault", "catalogue", "fixture_only", "repair"]
 
 
 def break_fault(name: str, slug: str) -> tuple[str, ...]:
@@ -107,17 +55,21 @@ def break_fault(name: str, slug: str) -> tuple[str, ...]:
             )
         if fault.probe.family == 6 and not lab.ipv6:
             raise LabError(f"{slug} needs IPv6", where=f"lab {name}", hint="netfs lab up --ipv6")
+        _suits(lab, fault)
         whole = _plan(lab)
         steps = [_resolve(whole, lab, line) for line in fault.breaks]
         state.save(replace(lab, broken=(*lab.broken, slug)))
         try:
-            return _play(lab, whole, steps)
-        except LabError:
+            broken = _play(lab, whole, fault, steps)
+        except (LabError, UsageError):
+            mended = lab
             for line in fault.repairs:
                 with contextlib.suppress(LabError):
-                    _play(lab, whole, [_resolve(whole, lab, line)])
+                    mended = _play(mended, whole, fault, [_resolve(whole, mended, line)])
             state.save(lab)
             raise
+        state.save(replace(broken, broken=(*lab.broken, slug)))
+        return _told(steps)
 
 
 def repair(name: str, slug: str | None = None) -> tuple[str, ...]:
@@ -131,10 +83,26 @@ def repair(name: str, slug: str | None = None) -> tuple[str, ...]:
         whole = _plan(lab)
         done: list[str] = []
         for one in [slug] if slug is not None else reversed(lab.broken):
-            done += _play(lab, whole, [_resolve(whole, lab, line) for line in _known(one).repairs])
+            fault = _known(one)
+            steps = [_resolve(whole, lab, line) for line in fault.repairs]
+            lab = _play(lab, whole, fault, steps)
             lab = replace(lab, broken=tuple(other for other in lab.broken if other != one))
             state.save(lab)
+            done += _told(steps)
         return tuple(done)
+
+
+def _suits(lab: LabState, fault: Fault) -> None:
+    """Raise LabError, with the command that builds the right one, for a lab that the fault cannot be played in."""
+    there = {service.name for service in lab.kubernetes.services}
+    missing = [text for text in fault.services if text.partition("=")[0] not in there]
+    unserved = bool(fault.services) and lab.proxy == "none"
+    if not missing and not unserved and fault.proxy in (None, lab.proxy):
+        return
+    what = f"Service {missing[0].partition('=')[0]}" if missing else f"kube-proxy on {fault.proxy or 'iptables'}"
+    words = [f"--proxy {fault.proxy}"] if fault.proxy else []
+    words += [f"--service {text}" for text in fault.services]
+    raise LabError(f"{fault.slug} needs {what}", where=f"lab {lab.name}", hint=f"netfs lab up {' '.join(words)}")
 
 
 def _known(slug: str) -> Fault:
@@ -154,21 +122,50 @@ def _plan(lab: LabState) -> Plan:
 
 def _resolve(whole: Plan, lab: LabState, line: str) -> tuple[str, str]:
     """(member, command) of a line, with the plan's values. Raises LabError for a member this lab lacks."""
-    named: dict[str, Any] = {"plan": whole, **whole.members}
+    named: dict[str, Any] = {"plan": whole, **{one.name: one for one in lab.planned.services}, **whole.members}
     try:
         target, _, command = line.format_map(named).partition(": ")
     except KeyError as error:
         raise LabError(
             f"the fault needs {error.args[0]}", where=f"lab {lab.name}", hint="a lab of 2 nodes, 2 pods each"
         ) from None
-    lab.member(target)
+    if target != _CLUSTER:
+        lab.member(target)
     return target, command
 
 
-def _play(lab: LabState, whole: Plan, steps: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def _play(lab: LabState, whole: Plan, fault: Fault, steps: Iterable[tuple[str, str]]) -> LabState:
+    """Do it; the lab with the API's objects as they are afterwards."""
     for target, command in steps:
-        inside.capture(lab, lab.member(target), _work(lab, whole, target, shlex.split(command)))
+        words = shlex.split(command)
+        if target == _CLUSTER:
+            lab = replace(lab, kubernetes=_objects(lab, whole, fault, words))
+        else:
+            inside.capture(lab, lab.member(target), _work(lab, whole, target, words))
+    return lab
+
+
+def _told(steps: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(f"{target}: {command}" for target, command in steps)
+
+
+def _objects(lab: LabState, whole: Plan, fault: Fault, words: list[str]) -> Kubernetes:
+    """The API's objects after one command of the member ``cluster``."""
+    found = lab.kubernetes
+    match words:
+        case ["restore"]:
+            return lab.planned
+        case ["service", "delete", name]:
+            return services.removed(found, name)
+        case ["service", text]:
+            return services.changed(found, whole, text)
+        case ["policy", "delete", name]:
+            kept = tuple(one for one in found.network_policies if one.name != name)
+            return replace(found, network_policies=kept)
+        case ["policy", name]:
+            added = tuple(one for one in fault.policies if one.name == name)
+            return replace(found, network_policies=(*found.network_policies, *added))
+    raise LabError(f"the API has no command {' '.join(words)!r}", where=f"lab {lab.name}")
 
 
 def _work(lab: LabState, whole: Plan, target: str, words: list[str]) -> Callable[[], str]:
@@ -180,6 +177,12 @@ def _work(lab: LabState, whole: Plan, target: str, words: list[str]) -> Callable
         return lambda: _sysctl(name, value)
     if verb == "restore" and isinstance(this, PodPlan):
         return lambda: _batch(commands.pod(whole, this))
+    if isinstance(this, NodePlan) and verb == "firewall":
+        return lambda: _firewall(lab, whole, this)
+    if isinstance(this, NodePlan) and verb == "policies":
+        return lambda: _enforce(lab, whole, this)
+    if isinstance(this, NodePlan) and verb == "proxy":
+        return lambda: _proxy(lab, whole, this, arguments)
     if isinstance(this, NodePlan) and verb in ("restore", "remotes", "vxlan", "cable", "port"):
         return _node_work(lab, whole, this, verb, arguments)
     return lambda: _tool(words)
@@ -215,6 +218,27 @@ def _vxlan(whole: Plan, this: NodePlan, changes: dict[str, str]) -> str:
     only_v4 = replace(whole, ipv6=False)
     member.batch("ip", commands.vxlan(only_v4, this, changes))
     return _remotes(whole, this)
+
+
+def _firewall(lab: LabState, whole: Plan, this: NodePlan) -> str:
+    rules.anew(whole, this, lab.proxy, lab.kubernetes)
+    return _enforce(lab, whole, this) if lab.enforce else ""
+
+
+def _enforce(lab: LabState, whole: Plan, this: NodePlan) -> str:
+    rules.enforce(whole, this, lab.kubernetes, {pod.name: pod.labels for pod in lab.pods})
+    return ""
+
+
+def _proxy(lab: LabState, whole: Plan, this: NodePlan, arguments: list[str]) -> str:
+    objects = lab.kubernetes
+    for argument in arguments:
+        objects = services.removed(objects, argument.removeprefix("without="))
+    if arguments == ["flush"]:
+        rules.flush(whole, this, lab.proxy)
+    else:
+        rules.again(whole, this, lab.proxy, objects)
+    return ""
 
 
 def _sysctl(name: str, value: str) -> str:

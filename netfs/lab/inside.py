@@ -52,8 +52,9 @@ def open_member(lab: LabState, member: Member) -> int:
 def enter(handle: int, lab: LabState, flags: int = _FLAGS) -> None:
     """Move the calling, single-threaded process into a member's namespaces; its children into the PID namespace.
 
-    Raises OSError.
+    iptables is told of a lock that the lab's owner may write to. Raises OSError.
     """
+    os.environ["XTABLES_LOCKFILE"] = str(state.folder(lab.name) / state.XTABLES_LOCK)
     if not lab.root and lab.userns_pid is not None and not _same_user_namespace(lab.userns_pid):
         flags |= linux.CLONE_NEWUSER
     linux.setns(handle, flags)

@@ -11,13 +11,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from netfs.errors import LabError
-from netfs.lab import cgroups, plan, state
+from netfs.lab import cgroups, plan, rules, services, state
 from netfs.lab.state import LabState, Member
+from netfs.model.kubernetes import Kubernetes, NetworkPolicy
 
 _PATIENCE = 60.0
 """Seconds a lab may take to build."""
@@ -28,16 +30,28 @@ _ATTEMPTS = 1000
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 
 
-def up(name: str, nodes: int, pods: int, ipv6: bool) -> LabState:
+def up(
+    name: str,
+    nodes: int,
+    pods: int,
+    ipv6: bool,
+    proxy: str | None = None,
+    wanted: Sequence[str] = (),
+    policies: Sequence[NetworkPolicy] = (),
+    enforce: bool = False,
+) -> LabState:
     """Build a lab; see ``netfs.lab.up``."""
     state.check_name(name)
     whole = plan.make(nodes, pods, ipv6)
+    objects = services.objects(whole, wanted, policies)
+    mode = proxy or rules.default_mode(bool(wanted))
+    rules.check_mode(mode)
     with claim(name) as (folder, lock):
         _refuse_if_running(name)
         _kill(name)
         _remove(folder)
         try:
-            return _launch(name, folder, lock, whole, nodes, pods)
+            return _launch(name, folder, lock, whole, mode, objects, enforce)
         except BaseException:
             _kill(name)
             _remove(folder)
@@ -108,7 +122,9 @@ def _refuse_if_running(name: str) -> None:
     )
 
 
-def _launch(name: str, folder: Path, lock: int, whole: plan.Plan, nodes: int, pods: int) -> LabState:
+def _launch(
+    name: str, folder: Path, lock: int, whole: plan.Plan, proxy: str, objects: Kubernetes, enforce: bool
+) -> LabState:
     root = _is_privileged()
     groups = cgroups.bases(name, root)
     reports, reports_write = os.pipe()
@@ -116,9 +132,12 @@ def _launch(name: str, folder: Path, lock: int, whole: plan.Plan, nodes: int, po
     order = {
         "name": name,
         "folder": str(folder),
-        "nodes": nodes,
-        "pods": pods,
+        "nodes": len(whole.nodes),
+        "pods": len(whole.pods) // len(whole.nodes),
         "ipv6": whole.ipv6,
+        "proxy": proxy,
+        "kubernetes": asdict(objects),
+        "enforce": enforce,
         "root": root,
         "cgroups": groups,
         "lock": lock,
@@ -133,7 +152,8 @@ def _launch(name: str, folder: Path, lock: int, whole: plan.Plan, nodes: int, po
             report = _await(name, reports)
         finally:
             launcher.wait()
-        lab = _describe(name, root, whole, report)
+        lab = replace(_describe(name, root, whole, report), proxy=proxy, enforce=enforce)
+        lab = _labelled(lab, objects)
         state.save(lab)
         os.write(go, b"!")
         return lab
@@ -178,6 +198,12 @@ def _await(name: str, reports: int) -> dict[str, Any]:
     if "error" in report:
         raise LabError(report["error"], where=report["where"], hint=report["hint"])
     return report
+
+
+def _labelled(lab: LabState, objects: Kubernetes) -> LabState:
+    """The lab with the objects of its API, and the labels that they give the pods."""
+    pods = tuple(replace(pod, labels=services.labels(objects, pod.name)) for pod in lab.pods)
+    return replace(lab, pods=pods, kubernetes=objects, planned=objects)
 
 
 def _describe(name: str, root: bool, whole: plan.Plan, report: dict[str, Any]) -> LabState:

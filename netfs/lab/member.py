@@ -16,7 +16,9 @@ from netfs.errors import LabError
 from netfs.lab import linux
 
 _NAMESPACES = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_PACKAGES = {"nft": "nftables", "iptables": "iptables", "ip6tables": "iptables", "conntrack": "conntrack"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +166,9 @@ def batch(tool: str, lines: Iterable[str]) -> None:
 
 def run(argv: list[str], text: str) -> subprocess.CompletedProcess[str]:
     """Run a system tool with ``text`` as its input. Raises LabError where it is not installed."""
-    program = shutil.which(argv[0], path=_PATH)
+    program = shutil.which(argv[0], path=PATH)
     if program is None:
-        package = "nftables" if argv[0] == "nft" else "iproute2"
+        package = _PACKAGES.get(argv[0].partition("-")[0], "iproute2")
         raise LabError(f"{argv[0]} is not installed", hint=f"apt-get install {package}")
     return subprocess.run([program, *argv[1:]], input=text, capture_output=True, text=True, check=False)
 

@@ -21,6 +21,7 @@ def answered(
     *,
     proto: str = "icmp",
     port: int | None = None,
+    sport: int | None = None,
     size: int = 56,
     timeout: float = 1.0,
 ) -> bool:
@@ -34,15 +35,20 @@ def answered(
         if proto == "icmp":
             return str(_echo(address, size, timeout))
         kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
-        return str(_stream_or_datagram(kind, address, port or 80, size, timeout))
+        return str(_stream_or_datagram(kind, address, port or 80, sport or 0, size, timeout))
 
     return inside.capture(lab, lab.member(src), work) == "True"
 
 
-def _stream_or_datagram(kind: socket.SocketKind, address: str, port: int, size: int, timeout: float) -> bool:
+def _stream_or_datagram(
+    kind: socket.SocketKind, address: str, port: int, sport: int, size: int, timeout: float
+) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, kind) as sender, contextlib.suppress(OSError):
         sender.settimeout(timeout)
+        if sport:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sender.bind(("", sport))
         sender.connect((address, port))
         sender.sendall(bytes(max(size, 1)))
         return bool(sender.recv(65536))

@@ -17,12 +17,21 @@ import json
 import os
 import re
 import stat
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from netfs.errors import LabError, UsageError
+from netfs.model.kubernetes import Kubernetes
 
 SCHEMA = "netfs.lab/v1"
+XTABLES_LOCK = "xtables.lock"
+"""In the lab's folder: iptables' lock, whose usual place an ordinary user may not write to."""
+
+NOTHING = Kubernetes(namespaces={"default": {"kubernetes.io/metadata.name": "default"}})
+"""The API of a lab that was asked for neither Services nor policies."""
+_NOTHING_TOLD = json.loads(json.dumps(asdict(NOTHING)))
+
 _PF_EXITING = 0x4
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 
@@ -44,6 +53,8 @@ class Member:
     ip6: str | None = None
     alive: bool = True
     """Whether the first process still runs (found out when the state is read)."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """A pod's, as the API has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,14 @@ class LabState:
     ipv6: bool = False
     notes: tuple[str, ...] = ()
     """What this machine did not let the lab have, one line each."""
+    proxy: str = "nftables"
+    """How kube-proxy runs: ``iptables``, ``iptables-legacy``, ``nftables`` or ``none``."""
+    enforce: bool = False
+    """Whether an agent enforces the API's policies."""
+    kubernetes: Kubernetes = NOTHING
+    """The objects of its API by now."""
+    planned: Kubernetes = NOTHING
+    """The objects of its API when it was built."""
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -204,7 +223,18 @@ def decode(record: object) -> LabState:
     fields["fabric"] = _member(record["fabric"])
     for key in ("broken", "notes"):
         fields[key] = tuple(_entries(record[key]))
+    for key in ("kubernetes", "planned"):
+        fields[key] = objects(record[key])
     return LabState(**fields)  # type: ignore[arg-type]
+
+
+def objects(record: object) -> Kubernetes:
+    """API objects from their JSON document. Raises TypeError for what is none."""
+    if record == _NOTHING_TOLD:
+        return NOTHING
+    from netfs.lab import records
+
+    return records.decode(Kubernetes, record)
 
 
 def _entries(value: object) -> list[object]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 from functools import partial
@@ -24,9 +23,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from netfs.errors import LabError
-from netfs.lab import cgroups, commands, linux, member, plan, responder, store
+from netfs.lab import cgroups, commands, linux, member, plan, responder, rules, services, state, store
 from netfs.lab.member import Child, Parent
 from netfs.lab.state import start_time
+from netfs.model.kubernetes import Kubernetes
 
 _SWITCHES = (
     ("user.max_user_namespaces", "0", "10000"),
@@ -37,11 +37,15 @@ _SWITCHES = (
 
 
 def main() -> NoReturn:
-    """Standard input: one JSON object with name, folder, nodes, pods, ipv6, root, cgroups, and two file descriptors."""
+    """Standard input: one JSON object.
+
+    It has name, folder, nodes, pods, ipv6, proxy, kubernetes, enforce, root, cgroups, and three file descriptors.
+    """
     order: dict[str, Any] = json.load(sys.stdin)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     parent = Parent(f"lab {order['name']}", order["reports"], order["go"])
     os.umask(0o022)
+    os.environ["XTABLES_LOCKFILE"] = str(Path(order["folder"], state.XTABLES_LOCK))
     try:
         if not order["root"]:
             _enter_user_namespace()
@@ -93,7 +97,8 @@ def _supervise(parent: Parent, order: dict[str, Any]) -> NoReturn:
         except OSError as error:
             raise _refused(error) from None
         whole = plan.make(order["nodes"], order["pods"], order["ipv6"])
-        pids = _build(whole, order, host_proc, notes)
+        objects = state.objects(order["kubernetes"])
+        pids = _build(whole, objects, order, host_proc, notes)
         parent.tell("up", pids=pids, notes=sorted(set(notes)))
         parent.wait()
     except BaseException as error:  # noqa: BLE001 (a first process has nobody above it: the starter hears)
@@ -109,15 +114,16 @@ def _host_pid(host_proc: int) -> int:
     return int(os.readlink("self", dir_fd=host_proc))
 
 
-def _build(whole: plan.Plan, order: dict[str, Any], host_proc: int, notes: list[str]) -> dict[str, int]:
+def _build(
+    whole: plan.Plan, objects: Kubernetes, order: dict[str, Any], host_proc: int, notes: list[str]
+) -> dict[str, int]:
     member.write_sysctls(commands.sysctls("fabric"))
-    nodes = [
-        member.spawn(node.name, partial(_node, whole=whole, this=node, order=order, host_proc=host_proc))
-        for node in whole.nodes
-    ]
+    body = partial(_node, whole=whole, objects=objects, order=order, host_proc=host_proc)
+    nodes = [member.spawn(node.name, partial(body, this=node)) for node in whole.nodes]
     for child in nodes:
         child.expect("born")
-    member.batch("ip", commands.fabric(whole, {child.name: child.pid for child in nodes}))
+    cables = {child.name: child.pid for child in nodes}
+    member.batch("ip", commands.fabric(whole, cables, services.published(objects)))
     for child in nodes:
         child.start()
     pids = {plan.FABRIC: _host_pid(host_proc)}
@@ -128,7 +134,14 @@ def _build(whole: plan.Plan, order: dict[str, Any], host_proc: int, notes: list[
     return pids
 
 
-def _node(parent: Parent, whole: plan.Plan, this: plan.NodePlan, order: dict[str, Any], host_proc: int) -> NoReturn:
+def _node(
+    parent: Parent,
+    whole: plan.Plan,
+    this: plan.NodePlan,
+    objects: Kubernetes,
+    order: dict[str, Any],
+    host_proc: int,
+) -> NoReturn:
     os.close(order["lock"])
     pids = {this.name: _host_pid(host_proc)}
     notes = list(member.enter(this.name))
@@ -146,7 +159,9 @@ def _node(parent: Parent, whole: plan.Plan, this: plan.NodePlan, order: dict[str
     for child in pods:
         child.start()
     member.batch("bridge", commands.node_fdb(whole, this))
-    notes += _load_firewall(whole, this)
+    notes += rules.load(whole, this, order["proxy"], objects)
+    if order["enforce"]:
+        rules.enforce(whole, this, objects, {pod.name: services.labels(objects, pod.name) for pod in whole.pods})
     for child in pods:
         report = child.expect("up")
         pids |= report["pids"]
@@ -178,15 +193,6 @@ def _mount_layers(whole: plan.Plan, this: plan.NodePlan, order: dict[str, Any], 
             break
         merged[pod.name] = layers.target
     return merged
-
-
-def _load_firewall(whole: plan.Plan, this: plan.NodePlan) -> list[str]:
-    if shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
-        return ["no firewall rules: nft is not installed (apt-get install nftables)"]
-    done = member.run(["nft", "-f", "-"], commands.firewall(whole, this))
-    if done.returncode != 0:
-        return [f"no firewall rules: {done.stderr.splitlines()[0] if done.stderr else 'nft failed'}"]
-    return []
 
 
 def _pod(

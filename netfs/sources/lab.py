@@ -1,4 +1,4 @@
-"""``lab`` or ``lab:NAME``: the nodes of a running embedded lab."""
+"""``lab`` or ``lab:NAME``: the nodes of a running embedded lab, and the objects of its API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def find(uri: SourceUri) -> Found:
             node.name,
             _path(node),
             pods=tuple(
-                PodTarget(pod.name, _path(pod), ips=tuple(ip for ip in (pod.ip, pod.ip6) if ip is not None))
+                PodTarget(
+                    pod.name,
+                    _path(pod),
+                    ips=tuple(ip for ip in (pod.ip, pod.ip6) if ip is not None),
+                    labels=pod.labels,
+                )
                 for pod in lab.pods
                 if pod.node == node.name
             ),
@@ -36,7 +41,7 @@ def find(uri: SourceUri) -> Found:
         for node in lab.nodes
     )
     fabric = Target("underlay", _path(lab.fabric), role="fabric", source=uri.text)
-    return Found((*nodes, fabric), None if lab.root else lab.userns_pid)
+    return Found((*nodes, fabric), None if lab.root else lab.userns_pid, kubernetes=lab.kubernetes)
 
 
 def running() -> bool:

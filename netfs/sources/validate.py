@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.route import Route, Rule
-from netfs.model.snapshot import NetNs, NodeSnapshot, Snapshots
+from netfs.model.snapshot import Connection, NetNs, NodeSnapshot, Snapshots
+from netfs.sources import validate_objects
 
 MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 ACTIONS = ("lookup", "goto", "nop", "blackhole", "unreachable", "prohibit")
@@ -29,6 +30,11 @@ def validate(snapshots: Snapshots) -> None:
     """Raise InvalidError for the first value that is out of bounds."""
     for node in snapshots.nodes:
         _node(node)
+    if snapshots.kubernetes is not None:
+        try:
+            validate_objects.check(snapshots.kubernetes)
+        except ValueError as wrong:
+            raise InvalidError(f"kubernetes: {wrong}") from None
 
 
 def _node(node: NodeSnapshot) -> None:
@@ -78,8 +84,17 @@ def _netns(netns: NetNs) -> None:
         _within("port", (listener.port,), U16)
         _within("listener", (listener.index, listener.inode), U64)
         _family(listener.family, listener.address)
+    for connection in netns.connections:
+        _connection(connection)
     _numbers(netns.sysctls.values())
     _numbers(netns.counters.values())
+
+
+def _connection(entry: Connection) -> None:
+    _family(ip.family_of(entry.src), entry.src, entry.dst, entry.reply_src, entry.reply_dst)
+    _within("port of a connection", (entry.sport, entry.dport, entry.reply_sport, entry.reply_dport), U16)
+    _within("connection", (entry.mark, entry.timeout), U32)
+    _within("zone", (entry.zone,), U16)
 
 
 def _link(link: Link) -> None:

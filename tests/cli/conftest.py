@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import netfs
+from netfs.cluster import services
+from netfs.cluster.services import ServiceView
 from netfs.cluster.topology import Topology
 from netfs.model.snapshot import Snapshots
 from netfs.model.trace import Finding, Trace
@@ -26,6 +28,10 @@ class FakeCluster:
     found: tuple[Finding, ...] = ()
     loaded: tuple[Any, ...] = ()
     asked: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def services(self) -> tuple[ServiceView, ...]:
+        return services.of(self.topology).all
 
     @property
     def snapshots(self) -> Snapshots:

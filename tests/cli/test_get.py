@@ -9,7 +9,10 @@ from dataclasses import replace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from netfs.cluster.services import Services
 from netfs.cluster.topology import Topology
+from netfs.model.kubernetes import Kubernetes, Service, ServicePort
+from netfs.model.snapshot import Firewall
 from netfs_cli import inventory
 from netfs_cli.render import inventory as tables
 from netfs_cli.render.ink import Ink
@@ -18,6 +21,7 @@ from tests.cli.answers import ESCAPE
 from tests.cli.conftest import FakeCluster, Result
 from tests.unit.clusters import cluster as snapshots
 from tests.unit.clusters import down, no_carrier, two_nodes
+from tests.unit.services import OBJECTS, topology
 
 Run = Callable[..., Result]
 
@@ -90,7 +94,13 @@ def test_state_tells_down_from_no_carrier(edit: object, state: str) -> None:
 def test_hostile_names_stay_in_their_cell() -> None:
     node = snapshots()[0]
     hostile = replace(node, name=ESCAPE, source=ESCAPE, release=ESCAPE)
-    for answer in (inventory.nodes(Topology([hostile])), inventory.links(Topology([hostile]))):
+    service = Service(ESCAPE, ESCAPE, selector={ESCAPE: ESCAPE}, external_name=ESCAPE)
+    views = Services(Topology([hostile], Kubernetes((service,)))).all
+    for answer in (
+        inventory.nodes(Topology([hostile])),
+        inventory.links(Topology([hostile])),
+        inventory.services(views, None),
+    ):
         for names in (False, True):
             text = tables.render(answer, Ink(), wide=True, names=names, headers=False, every=True)
             assert len(text.splitlines()) == len(answer.items)
@@ -103,6 +113,74 @@ def test_columns_stand_in_line_under_wide_characters() -> None:
 
 
 def test_an_unknown_kind_is_a_usage_error(run: Run, cluster: FakeCluster) -> None:
-    result = run("get", "services")
+    result = run("get", "volumes")
     assert (result.status, result.out) == (2, "")
-    assert "nodes, pods or links" in result.err
+    assert "nodes, pods, services or links" in result.err
+
+
+@pytest.fixture
+def served(cluster: FakeCluster) -> FakeCluster:
+    """The cluster with Services, of which its API tells."""
+    shop = Service(
+        "shop",
+        "team",
+        "LoadBalancer",
+        ("10.96.0.40", "fd96::28"),
+        (ServicePort(443, name="https", node_port=30443),),
+        {"app": "shop", "tier": "front"},
+        external_traffic_policy="Local",
+        internal_traffic_policy="Local",
+        affinity_seconds=10800,
+    )
+    served_too = replace(shop, name="pay", load_balancer_ips=("203.0.113.80",), external_traffic_policy="Cluster")
+    cluster.topology = topology(objects=replace(OBJECTS, services=(*OBJECTS.services, shop, served_too)))
+    return cluster
+
+
+@pytest.mark.parametrize(
+    "arguments", ["services", "services -A", "services -A -o wide", "services -o name", "svc -n team"]
+)
+def test_services_read_as_kubectl_shows_them(
+    run: Run, served: FakeCluster, arguments: str, snapshot: SnapshotAssertion
+) -> None:
+    result = run("get", *arguments.split())
+    assert (result.status, result.err) == (0, "")
+    assert result.out == snapshot
+
+
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_services_of_rules_say_where_they_come_from(
+    run: Run, cluster: FakeCluster, mode: str, snapshot: SnapshotAssertion
+) -> None:
+    """Both modes of kube-proxy name the same ones."""
+    cluster.topology = topology(mode, objects=None)
+    assert run("get", "services", "-o", "wide").out == snapshot(name="rules")
+
+
+def test_services_as_json_hold_their_backends_and_policies(run: Run, served: FakeCluster) -> None:
+    shown = json.loads(run("get", "services", "-A", "-o", "json").out)
+    assert shown["schema"] == "netfs.services/v1"
+    items = {item["name"]: item for item in shown["items"]}
+    half, shop = items["half"], items["shop"]
+    assert (half["ready"], half["endpoints"], [each["ready"] for each in half["backends"]]) == (1, 2, [True, False])
+    assert (shop["cluster_ips"], shop["external_traffic_policy"]) == (["10.96.0.40", "fd96::28"], "Local")
+    assert shop["ports"][0]["node_port"] == 30443
+
+
+def test_policies_that_rules_do_not_tell_are_null(run: Run, cluster: FakeCluster) -> None:
+    cluster.topology = topology("iptables", objects=None)
+    items = json.loads(run("get", "services", "-o", "json").out)["items"]
+    assert {(item["source"], item["internal_traffic_policy"]) for item in items} == {("rules", None)}
+
+
+def test_services_without_names_are_in_every_namespace(run: Run, cluster: FakeCluster) -> None:
+    """Rules of IPVS tell addresses alone."""
+    ipvs = Firewall(ipvs="-A -t 10.96.0.10:80 -s rr\n-a -t 10.96.0.10:80 -r 10.244.2.2:80 -m -w 1\n")
+    cluster.topology = two_nodes(node1=lambda netns: replace(netns, firewall=ipvs))
+    assert run("get", "services", "-n", "team", "--no-headers").out.split() == [
+        *("10.96.0.10", "ClusterIP", "10.96.0.10", "<none>", "80/TCP", "1/1")
+    ]
+
+
+def test_where_there_is_no_service_nothing_is_printed(run: Run, cluster: FakeCluster) -> None:
+    assert run("get", "services") == Result(0, "", "")

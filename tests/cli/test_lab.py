@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 
 import netfs.lab
 from netfs.errors import LabError
+from netfs.lab import plan, services
 from netfs.lab.state import LabState, Member
 from tests.cli.conftest import Result
 
@@ -50,8 +52,52 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_up_shows_the_lab_and_what_to_try(run: Run, calls: list[Any], snapshot: SnapshotAssertion) -> None:
     result = run("lab", "up", "--nodes", "3", "--pods", "1", "--ipv6")
     assert (result.status, result.err) == (0, "")
-    assert calls == [("up", {"name": "default", "nodes": 3, "pods": 1, "ipv6": True})]
+    nothing: dict[str, Any] = {"proxy": None, "services": (), "policies": (), "enforce": False}
+    assert calls == [("up", {"name": "default", "nodes": 3, "pods": 1, "ipv6": True, **nothing})]
     assert result.out == snapshot
+
+
+def test_up_with_services_and_a_policy_shows_them(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def up(**named: Any) -> LabState:
+        asked.update(named)
+        whole = plan.make(2, 1, ipv6=False)
+        made = services.objects(whole, named["services"], named["policies"])
+        return replace(LAB, proxy=named["proxy"], kubernetes=made)
+
+    monkeypatch.setattr(netfs.lab, "up", up)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {}}\n"
+    )
+    web = "web=pod-a,pod-b:80:8080,type=NodePort,external-ip=203.0.113.5"
+    wanted = ("--service", web, "--service", "dns=pod-b:53:8080/udp", "--service", "db=pod-b:80,headless")
+    result = run("lab", "up", "--proxy", "iptables", *wanted, "--policy", str(policy))
+    assert (result.status, result.err) == (0, "")
+    assert asked["services"] == (web, "dns=pod-b:53:8080/udp", "db=pod-b:80,headless")
+    assert [one.name for one in asked["policies"]] == ["deny"]
+    assert result.out == snapshot
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind: NetworkPolicy\nmetadata: {}", "NetworkPolicy: metadata.name is missing"),
+        ("kind: [", "is not YAML"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_policy_that_cannot_be_read_is_one_line(run: Run, tmp_path: Path, text: str | None, said: str) -> None:
+    file = tmp_path / "policy.yaml"
+    if text is not None:
+        file.write_text(text)
+    result = run("lab", "up", "--policy", str(file))
+    assert result.status == 3
+    assert result.err.startswith(f"netfs: {file}: {said}")
+    assert len(result.err.splitlines()) == 1
 
 
 def test_next_commands_name_a_lab_that_is_not_the_default(

@@ -101,8 +101,8 @@ def test_a_delivered_packet_beside_an_error_is_not_called_well(run: Run, cluster
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], {"proto": "icmp", "port": None, "sport": None, "size": None, "df": None, "namespace": "default"}),
-        (["--port", "80"], {"proto": "tcp", "port": 80}),
+        ([], {"proto": None, "port": None, "sport": None, "size": None, "df": None, "namespace": "default"}),
+        (["--port", "80"], {"proto": None, "port": 80}),
         (["--proto", "udp", "--port", "53", "--sport", "4000"], {"proto": "udp", "port": 53, "sport": 4000}),
         (["--size", "1500", "--no-df"], {"size": 1500, "df": False}),
         (["--df"], {"df": True}),
@@ -117,6 +117,15 @@ def test_options_become_the_request(
     cluster.answer = answers.DELIVERED
     assert run("trace", "pod-a", "pod-b", *arguments).status == 0
     assert cluster.asked == cluster.asked | {"src": "pod-a", "dst": "pod-b"} | expected
+
+
+def test_notes_are_for_who_watches(run: Run, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal they stand on stderr; in JSON they are a field."""
+    cluster.answer = replace(answers.DELIVERED, notes=("kube-proxy translates no ICMP",))
+    assert run("trace", "pod-a", "svc/web").err == ""
+    assert json.loads(run("trace", "pod-a", "svc/web", "-o", "json").out)["notes"] == ["kube-proxy translates no ICMP"]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert run("trace", "pod-a", "svc/web", "--no-color").err == "kube-proxy translates no ICMP\n"
 
 
 def test_json_is_the_contract(run: Run, cluster: FakeCluster) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,14 +23,22 @@ _SYSCTLS = ("rp_filter", "forwarding", "arp_ignore", "route_localnet", "accept_l
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[LabState]:
-    name = f"faults-{os.getpid()}"
-    state = netfs.lab.up(name, ipv6=True)
+def labs() -> Iterator[Callable[[faults.Fault], LabState]]:
+    """The lab that a fault needs: one for all faults that need the same."""
+    running: dict[str, LabState] = {}
+
+    def fitting(fault: faults.Fault) -> LabState:
+        wanted = repr(fault.lab)
+        if wanted not in running:
+            running[wanted] = netfs.lab.up(f"faults-{os.getpid()}-{len(running)}", ipv6=True, **fault.lab)
+            _await_carrier(running[wanted])
+        return running[wanted]
+
     try:
-        _await_carrier(state)
-        yield state
+        yield fitting
     finally:
-        netfs.lab.down(name)
+        for state in running.values():
+            netfs.lab.down(state.name)
 
 
 def _await_carrier(lab: LabState) -> None:
@@ -43,21 +51,20 @@ def _await_carrier(lab: LabState) -> None:
 
 def _answered(lab: LabState, fault: faults.Fault, patience: float, address: str | None = None) -> bool:
     sent = fault.probe
-    target = lab.member(sent.dst)
-    planned = target.ip6 if sent.family == 6 else target.ip
     return probe.answered(
         lab,
         sent.src,
-        address or planned or "",
+        address or sent.planned(lab),
         proto=sent.proto,
         port=sent.port,
+        sport=sent.sport,
         size=sent.size,
         timeout=patience,
     )
 
 
 def _configuration(lab: LabState, name: str) -> list[str]:
-    """What an operator configured in a member: indexes, ages and learned entries left out."""
+    """What an operator configured in a member: indexes, ages, counters and learned entries left out."""
 
     def work() -> str:
         lines: list[str] = []
@@ -76,6 +83,7 @@ def _configuration(lab: LabState, name: str) -> list[str]:
     text = inside.capture(lab, lab.member(name), work)
     text = re.sub(r"@if\d+", "", re.sub(r"^\d+: ", "", text, flags=re.MULTILINE))
     text = re.sub(r"\b\w*timer\s+\S+", "", text)
+    text = re.sub(r"\bcounter packets \d+ bytes \d+", "counter", text)
     text = re.sub(r"\b(link-netnsid|port_id|port_no|designated_port|expires|numtxqueues) \S+", "", text)
     learned = re.compile(r"master \S+ *$")
     return sorted(line for line in text.splitlines() if not learned.search(line))
@@ -99,17 +107,23 @@ def _settled_differences(lab: LabState, before: dict[str, list[str]]) -> list[st
 
 
 @pytest.mark.parametrize("slug", sorted(faults.catalogue()))
-def test_fault_harms_as_declared_and_repair_undoes_it_exactly(lab: LabState, slug: str) -> None:
+def test_fault_harms_as_declared_and_repair_undoes_it_exactly(
+    labs: Callable[[faults.Fault], LabState], slug: str
+) -> None:
     fault = faults.catalogue()[slug]
-    if "nft" in fault.tools and shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin") is None:
-        pytest.skip("nft is not installed")
+    for tool in sorted(fault.tools):
+        if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin") is None:
+            pytest.skip(f"{tool} is not installed")
+    lab = labs(fault)
     assert _answered(lab, fault, 2.0), "healthy before"
     before = {one.name: _configuration(lab, one.name) for one in lab.members}
     netfs.lab.break_fault(lab.name, slug)
     try:
         assert netfs.lab.status(lab.name).broken == (slug,)
+        assert netfs.lab.status(lab.name).planned == lab.planned
         assert _answered(lab, fault, _PATIENCE, fault.probe.address) is not fault.lost
     finally:
         netfs.lab.repair(lab.name, slug)
+    assert netfs.lab.status(lab.name).kubernetes == lab.planned
     assert _answered(lab, fault, 2.0), "healthy after"
     assert _settled_differences(lab, before) == []

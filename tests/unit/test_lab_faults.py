@@ -7,10 +7,12 @@ from importlib import resources
 
 import pytest
 
-from netfs.lab import faults, plan
+from netfs.lab import faults, plan, rules, services
 
-GROUPS = frozenset("LRNVBSM")
-VERBS = {"ip", "bridge", "sysctl", "nft", "restore", "remotes", "vxlan", "cable", "port"}
+GROUPS = frozenset("LRNVBSMFPC")
+TOOLS = {"ip", "bridge", "sysctl", "nft", "iptables-nft", "iptables-legacy", "conntrack"}
+VERBS = TOOLS | {"restore", "remotes", "vxlan", "cable", "port", "proxy", "firewall", "policies"}
+OBJECT_VERBS = {"service", "policy", "restore"}
 
 
 def _told_of() -> dict[str, bool]:
@@ -37,11 +39,14 @@ def test_a_fault_speaks_of_members_and_values_there_are(slug: str) -> None:
     whole = plan.make(2, 2, ipv6=True)
     fault = faults.catalogue()[slug]
     members = {*whole.members, plan.FABRIC}
+    made = services.objects(whole, fault.services)
+    named = {one.name: one for one in made.services}
+    assert fault.proxy in (None, *rules.MODES)
     assert fault.breaks
     assert fault.repairs
     for line in (*fault.breaks, *fault.repairs):
-        target, colon, command = line.format_map({"plan": whole, **whole.members}).partition(": ")
+        target, colon, command = line.format_map({"plan": whole, **named, **whole.members}).partition(": ")
         assert colon
-        assert target in members
-        assert command.split()[0] in VERBS
-    assert {fault.probe.src, fault.probe.dst} <= members
+        assert target in (*members, "cluster")
+        assert command.split()[0] in (OBJECT_VERBS if target == "cluster" else VERBS)
+    assert {fault.probe.src, fault.probe.dst} <= members | {f"svc/{name}" for name in named}

@@ -1,4 +1,4 @@
-"""The lab's plan: what flannel and kube-proxy would program, as data and as commands."""
+"""The lab's plan: what flannel would program, as data and as commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netfs.errors import UsageError
-from netfs.lab import commands, plan
+from netfs.lab import commands, flannel, plan
 
 
 def test_pods_are_dealt_round_robin() -> None:
@@ -78,9 +78,22 @@ def test_ipv6_has_a_tunnel_of_its_own_and_pods_fit_both() -> None:
     assert plan.make(2, 1, ipv6=False).pod_mtu == 1450
 
 
-def test_masquerading_spares_pod_to_pod() -> None:
-    text = commands.firewall(plan.make(2, 1, ipv6=False), plan.make(2, 1, ipv6=False).nodes[0])
-    rules = [line.strip() for line in text.splitlines()]
+def test_masquerading_spares_pod_to_pod_in_both_languages() -> None:
+    node = plan.make(2, 1, ipv6=False).nodes[0]
+    rules = [line.strip() for line in flannel.nftables(node, 4).splitlines()]
     spared = rules.index("ip saddr 10.244.1.0/24 ip daddr 10.244.0.0/16 return")
     assert spared < rules.index("ip saddr 10.244.0.0/16 ip daddr != 224.0.0.0/4 masquerade fully-random")
-    assert "ip6" not in text
+    said = '-m comment --comment "flanneld masq" -j'
+    rules = flannel.iptables(node, 4).splitlines()
+    spared = rules.index(f"-A FLANNEL-POSTRTG -s 10.244.1.0/24 -d 10.244.0.0/16 {said} RETURN")
+    masqueraded = f"-A FLANNEL-POSTRTG -s 10.244.0.0/16 ! -d 224.0.0.0/4 {said} MASQUERADE --random-fully"
+    assert spared < rules.index(masqueraded)
+
+
+def test_the_outside_world_reaches_external_addresses_by_a_node() -> None:
+    whole = plan.make(2, 1, ipv6=False)
+    published = {"203.0.113.5": "", "203.0.113.6": "node2", "2001:db8::5": ""}
+    assert list(commands.outside(whole, published)) == [
+        "route replace 203.0.113.5/32 via 192.168.52.11 dev underlay",
+        "route replace 203.0.113.6/32 via 192.168.52.12 dev underlay",
+    ]

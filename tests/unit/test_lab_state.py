@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from netfs.errors import LabError, UsageError
-from netfs.lab import state
+from netfs.lab import plan, services, state
 from netfs.lab.state import LabState, Member
+from netfs.model.kubernetes import LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule, Requirement
 
 
 @pytest.fixture
@@ -61,6 +62,34 @@ def test_a_broken_document_is_one_error(home: Path, text: str) -> None:
     (home / "x" / "state.json").write_text(text)
     with pytest.raises(LabError, match=r"lab x: its state .*netfs lab down"):
         state.find("x")
+
+
+def test_a_labs_api_comes_back_with_it(home: Path) -> None:
+    web = ["web=pod-a,pod-b:80:8080/udp+53,affinity=60,lb-ip=203.0.113.1,lb-from=10.0.0.0/8", "none=:80,headless"]
+    peer = PolicyPeer(LabelSelector({"a": "b"}, (Requirement("c", "In", ("d",)),)), None)
+    rule = PolicyRule((peer, PolicyPeer(cidr="10.0.0.0/8")), (PolicyPort("tcp", "http"), PolicyPort("udp", 1, 2)))
+    made = services.objects(plan.make(2, 2, ipv6=True), web, (NetworkPolicy("deny", ingress=(rule,)),))
+    lab = replace(_lab(), proxy="iptables", kubernetes=made, planned=made, enforce=True)
+    _save(home, lab)
+    assert state.find("x") == lab
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        [],
+        {"services": 3},
+        {"services": [{"name": 3}]},
+        {"services": [{"name": "web", "colour": "red"}]},
+        {"services": [{}]},
+        {"services": [{"name": "web", "ports": [{"port": True}]}]},
+        {"namespaces": {"default": []}},
+    ],
+)
+def test_objects_of_another_shape_are_refused(record: object) -> None:
+    with pytest.raises(TypeError):
+        state.objects(record)
 
 
 def test_an_absent_lab_says_how_to_get_one(home: Path) -> None:

@@ -15,6 +15,7 @@ from netfs_cli.settings import Settings
 
 if TYPE_CHECKING:
     from netfs.lab.state import LabState, Member
+    from netfs.model.kubernetes import NetworkPolicy, Service
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,11 +30,28 @@ class LabAnswer:
     pods: tuple[Member, ...]
     broken: tuple[str, ...]
     notes: tuple[str, ...]
+    proxy: str = "nftables"
+    services: tuple[Service, ...] = ()
+    network_policies: tuple[NetworkPolicy, ...] = ()
+    enforce: bool = False
+    """Whether something enforces the policies."""
     schema: str = "netfs.lab/v1"
 
 
 def _answer(state: LabState) -> LabAnswer:
-    return LabAnswer(state.name, state.root, state.nodes, state.pods, state.broken, state.notes)
+    objects = state.kubernetes
+    return LabAnswer(
+        state.name,
+        state.root,
+        state.nodes,
+        state.pods,
+        state.broken,
+        state.notes,
+        state.proxy,
+        objects.services,
+        objects.network_policies,
+        state.enforce,
+    )
 
 
 def _name(command: F) -> F:
@@ -58,22 +76,81 @@ def lab() -> None:
     """A small cluster of real kernel objects on this machine: no VM, no image, no root."""
 
 
-@lab.command(examples="netfs lab up\nnetfs lab up --nodes 3 --pods 4 --ipv6\nnetfs lab up --name two")
+@lab.command(
+    examples="""
+    netfs lab up
+    netfs lab up --nodes 3 --pods 4 --ipv6
+    netfs lab up --proxy iptables --service web=pod-b,pod-d:80:8080
+    netfs lab up --service web=pod-b:80,type=NodePort,node-port=30080 --service db=:5432
+    netfs lab up --policy deny-all.yaml --enforce
+    """
+)
 @click.option("--nodes", type=click.IntRange(1, 200), default=2, show_default=True, help="How many nodes.")
 @click.option("--pods", type=click.IntRange(0, 200), default=2, show_default=True, help="How many pods on each node.")
 @click.option("--ipv6", is_flag=True, help="IPv6 beside IPv4.")
+@click.option(
+    "--proxy",
+    type=click.Choice(["iptables", "iptables-legacy", "nftables", "none"]),
+    help="How kube-proxy runs; without it on iptables where there is a --service, else on nftables.",
+)
+@click.option(
+    "services",
+    "--service",
+    multiple=True,
+    metavar="NAME=POD[,POD...][:PORT[:TARGET][/udp]][,OPTION...]",
+    help="A Service; repeatable. Options: type=NodePort|LoadBalancer, node-port=, cluster-ip=, external-ip=, lb-ip=, "
+    "lb-from=, affinity=SECONDS, internal=Local, external=Local, headless, external-name=, selector=KEY:VALUE, "
+    "notready=POD, terminating=POD, publish-not-ready. Lists are joined by +.",
+)
+@click.option(
+    "policies",
+    "--policy",
+    multiple=True,
+    metavar="FILE",
+    help="NetworkPolicies, YAML or JSON, as objects of the API; repeatable.",
+)
+@click.option("--enforce", is_flag=True, help="Enforce the policies; else nothing does.")
 @_name
 @options.output("text", "json", "yaml")
 @options.common
 @click.pass_obj
-def up(settings: Settings, nodes: int, pods: int, ipv6: bool, name: str, output_form: str) -> int:
+def up(
+    settings: Settings,
+    nodes: int,
+    pods: int,
+    ipv6: bool,
+    proxy: str | None,
+    services: tuple[str, ...],
+    policies: tuple[str, ...],
+    enforce: bool,
+    name: str,
+    output_form: str,
+) -> int:
     """Build a lab."""
     import netfs.lab
     from netfs_cli.render import lab as render
 
-    answer = _answer(netfs.lab.up(name=name, nodes=nodes, pods=pods, ipv6=ipv6))
+    state = netfs.lab.up(
+        name=name,
+        nodes=nodes,
+        pods=pods,
+        ipv6=ipv6,
+        proxy=proxy,
+        services=services,
+        policies=_read(policies),
+        enforce=enforce,
+    )
+    answer = _answer(state)
     output.show(answer, lambda ink, _: render.up(answer, ink), settings=settings, form=output_form)
     return 0
+
+
+def _read(files: tuple[str, ...]) -> tuple[NetworkPolicy, ...]:
+    if not files:
+        return ()
+    from netfs.sources import kubernetes
+
+    return tuple(policy for file in files for policy in kubernetes.read(file).network_policies)
 
 
 @lab.command(examples="netfs lab status\nnetfs lab status --name two -o json")

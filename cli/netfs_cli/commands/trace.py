@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netfs_cli import options, output
+from netfs_cli import options, output, terminal
 from netfs_cli.command import Command
 from netfs_cli.settings import Settings
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 EXAMPLES = """
 netfs trace pod-a pod-b
 netfs trace pod-a pod-b --proto tcp --port 80
+netfs trace pod-a svc/web                        the Service's only port
+netfs trace pod-a team/svc/web:https             a port by name, or by number
+netfs trace pod-a node/node2 --port 30080        a node port
 netfs trace pod-a pod-b --size 1450 --df         does a full-sized packet fit?
 netfs trace team/web 10.244.2.7 --source file:cluster.json.zst
 netfs trace pod-a node/node2 -o json
@@ -34,8 +37,12 @@ def status(answer: Trace) -> int:
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("src")
 @click.argument("dst")
-@click.option("--proto", type=click.Choice(["icmp", "tcp", "udp"]), help="Protocol; tcp where a port is given.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Destination port of tcp and udp.")
+@click.option(
+    "--proto",
+    type=click.Choice(["icmp", "tcp", "udp"]),
+    help="Protocol; as the Service's port says, else tcp where a port is given, else icmp.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Destination port; a Service's only one by itself.")
 @click.option("--sport", type=click.IntRange(1, 65535), help="Source port of tcp and udp.")
 @click.option("--size", type=click.IntRange(28, 65535), help="Length of the IP packet in bytes.")
 @click.option(
@@ -66,12 +73,13 @@ def trace(
 ) -> int:
     """Follow a packet from SRC to DST and its answer back.
 
-    Both are a POD, NAMESPACE/POD, node/NAME or an IP address. Nothing is sent: the path follows from what the
-    nodes hold. Exit status: 0 delivered, 1 dropped or findings of severity error, 2 usage, 3 undecided.
-    """
-    if proto is None:
-        proto = "icmp" if port is None and sport is None else "tcp"
+    Both are a POD, NAMESPACE/POD, node/NAME, the name of what lies between the nodes (underlay) or an IP address. DST
+    may be a Service as well: svc/NAME, NAMESPACE/svc/NAME, with :PORT by name or number. kube-proxy answers no ICMP:
+    --proto icmp to a Service shows what the rules do with a ping.
 
+    Nothing is sent: the path follows from what the nodes hold. Exit status: 0 delivered, 1 dropped or findings of
+    severity error, 2 usage, 3 undecided.
+    """
     answer = settings.load().trace(
         src,
         dst,
@@ -86,6 +94,8 @@ def trace(
 
     from netfs_cli.render.trace import render
 
+    for note in answer.notes:
+        terminal.note(note)
     wide = output_form == "wide"
     output.show(
         answer,

@@ -10,6 +10,7 @@ from netfs_cli.render.prose import count
 from netfs_cli.render.table import table
 
 if TYPE_CHECKING:
+    from netfs.model.kubernetes import Service
     from netfs_cli.commands.lab import LabAnswer
 
 
@@ -18,11 +19,20 @@ def status(lab: LabAnswer, ink: Ink) -> str:
     dead = sum(not member.alive for member in (*lab.nodes, *lab.pods))
     head = f"lab {printable(lab.name)}: {count(len(lab.nodes), 'node')}, {count(len(lab.pods), 'pod')}"
     head += ", as root" if lab.root else ", rootless"
+    if lab.services:
+        served = "that nobody serves" if lab.proxy == "none" else f"by kube-proxy on {lab.proxy}"
+        head += f", {count(len(lab.services), 'Service')} {served}"
     rows = [
         (member.name, member.kind, member.node, member.ip, member.pid, "running" if member.alive else "DEAD")
         for member in (*lab.nodes, *lab.pods)
     ]
     lines = [ink.bold(head), table(["NAME", "KIND", "NODE", "IP", "PID", "STATE"], rows, ink).rstrip("\n")]
+    if lab.services:
+        heads = ["SERVICE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)"]
+        lines += ["", table(heads, [_service(service) for service in lab.services], ink).rstrip("\n")]
+    if lab.network_policies:
+        names = ", ".join(printable(f"{policy.namespace}/{policy.name}") for policy in lab.network_policies)
+        lines += ["", f"NetworkPolicies, {'enforced' if lab.enforce else 'which nothing enforces'}: {names}"]
     if dead:
         lines.append(
             ink.bad(f"{ink.sign('✗')} half dead: netfs lab down{_name(lab.name)}, then netfs lab up{_name(lab.name)}")
@@ -34,9 +44,23 @@ def status(lab: LabAnswer, ink: Ink) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _service(service: Service) -> tuple[str | None, ...]:
+    ports = [
+        f"{port.port}{f':{port.node_port}' if port.node_port else ''}/{port.protocol.upper()}" for port in service.ports
+    ]
+    external = (*service.external_ips, *service.load_balancer_ips)
+    return service.name, service.type, ",".join(service.cluster_ips) or "None", ",".join(external), ",".join(ports)
+
+
 def up(lab: LabAnswer, ink: Ink) -> str:
     """The same, with the next commands to try."""
     lines = ["", ink.bold("Next:"), f"  netfs trace {_ends(lab)}{_source(lab.name)}"]
+    reached = next((service for service in lab.services if service.cluster_ips and service.ports), None)
+    if reached is not None and lab.pods:
+        port = reached.ports[0]
+        proto = f" --proto {port.protocol}" if port.protocol != "tcp" else ""
+        wanted = f"{lab.pods[0].name} svc/{printable(reached.name)}{proto} --port {port.port}"
+        lines.append(f"  netfs trace {wanted}{_source(lab.name)}")
     lines += [f"  netfs lab break vxlan-fdb-missing{_name(lab.name)}", f"  netfs lab down{_name(lab.name)}"]
     return status(lab, ink) + "\n".join(lines) + "\n"
 

@@ -42,6 +42,8 @@ def render(trace: Trace, ink: Ink, *, width: int | None, wide: bool) -> str:
         lines += story.direction("BACK", trace.reverse, _ends(trace, ink, back=True))
     else:
         lines += [ink.bold("BACK") + "  " + column(_no_answer(trace), 6, width), ""]
+    if not wide and any(rules.hidden(hop) for way in ways.each(trace) for hop in way.hops):
+        lines += [ink.dim("Hops whose rules decided nothing are left out; -o wide shows them."), ""]
     if trace.findings:
         lines += [ink.bold("FINDINGS"), *findings.findings(trace.findings, ink, width)]
     if trace.gaps:
@@ -141,8 +143,6 @@ class _Story:
         stages = max((cells_wide(printable(hop.stage)) for hop in hops), default=0)
         lines: list[str] = []
         before: Hop | None = None
-        if len(hops) < len(direction.hops) - skipped:
-            lines.append(self.ink.dim("  (left out: hops whose rules decided nothing; -o wide shows them)"))
         for hop in hops:
             lines += self._tunnel(before, hop)
             lines += self._headings(before, hop)

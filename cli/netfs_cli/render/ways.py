@@ -17,6 +17,11 @@ def backends(trace: Trace, ink: Ink) -> list[str]:
     ]
 
 
+def each(trace: Trace) -> tuple[Direction, ...]:
+    """Every way there and back."""
+    return (trace.forward, *trace.forward.branches, trace.reverse, *trace.reverse.branches)
+
+
 def named(way: Direction, number: int) -> str:
     """What a way is called: ``equal-cost way 2``, ``way 2 (33.3 % of connections, to default/pod-b)``."""
     return f"equal-cost way {number}" if way.share is None else f"way {number} ({chance(way)})"
