@@ -11,14 +11,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netfs.errors import EndpointError
 from netfs.model.snapshot import Gap, NodeSnapshot, Snapshots
 
 if TYPE_CHECKING:
     import networkx
 
     from netfs.cluster.netns import NetNsView
+    from netfs.cluster.services import ServiceView
     from netfs.cluster.topology import Topology
     from netfs.model.trace import Direction, Finding, Trace
+
+BY_RULES = frozenset({"firewall-rule-drops", "firewall-forward-drop"})
+"""What a drop by a rule is called where nobody knows what the rule is there for."""
 
 
 class Cluster:
@@ -45,6 +50,13 @@ class Cluster:
         return tuple(view for views in self.topology.pods.values() for view in views)
 
     @property
+    def services(self) -> tuple[ServiceView, ...]:
+        """The Services: those of the cluster's API, else those that kube-proxy's rules on the nodes name."""
+        from netfs.cluster import services
+
+        return services.of(self.topology).all
+
+    @property
     def gaps(self) -> tuple[Gap, ...]:
         """What the snapshots could not hold."""
         return self.topology.gaps
@@ -54,7 +66,7 @@ class Cluster:
         source: str,
         destination: str,
         *,
-        proto: str = "icmp",
+        proto: str | None = None,
         port: int | None = None,
         sport: int | None = None,
         size: int | None = None,
@@ -64,18 +76,28 @@ class Cluster:
     ) -> Trace:
         """Follow a packet from one endpoint to another and its answer back.
 
-        ``size`` is the length of the IP packet in bytes. ``df``: True, the sender may not fragment either; False, Don't
-        Fragment is not set; None, as TCP, UDP and ping do by default. ``family`` is 4 or 6; None takes IPv4 where both
-        ends have it. Raises EndpointError where a name fits nothing or several things, UsageError where
-        the request contradicts itself.
+        ``proto`` is ``icmp``, ``tcp`` or ``udp``; None: as the port of the Service that is asked for, else tcp where a
+        port is given, else icmp. ``port`` None: the Service's only one, else 80. ``size`` is the length of the IP
+        packet in bytes. ``df``: True, the sender may not fragment either; False, Don't Fragment is not set; None, as
+        TCP, UDP and ping do by default. ``family`` is 4 or 6; None takes IPv4 where both ends have it. Raises
+        EndpointError where a name fits nothing or several things, or nobody of the cluster answers to it; UsageError
+        where the request contradicts itself, or a Service has several ports and none is named.
         """
         from netfs import datapath, diagnose
         from netfs.cluster.endpoint import resolve
+        from netfs.datapath import service
 
-        request = datapath.request(proto=proto, port=port, sport=sport, size=size, df=df, family=family)
         start = resolve(self.topology, source, namespace)
         end = resolve(self.topology, destination, namespace)
-        trace = datapath.trace(self.topology, start, end, request)
+        if start.view is None and start.service is not None:
+            raise EndpointError(f"{start.name} sends nothing: it is a Service", hint="start at one of its pods")
+        proto, port = service.aim(end, proto, port)
+        proto = proto or ("icmp" if port is None and sport is None else "tcp")
+        request = datapath.request(proto=proto, port=port, sport=sport, size=size, df=df, family=family)
+        headless = end.service is not None and end.service.headless and end.address is None
+        follow = service.trace_headless if headless else datapath.trace
+        trace = follow(self.topology, start, end, request)
+        trace = replace(trace, notes=service.notes(end, request))
         return _explained(replace(trace, findings=diagnose.examine_path(self.topology, trace)))
 
     def findings(self) -> tuple[Finding, ...]:
@@ -105,12 +127,19 @@ def _explained(trace: Trace) -> Trace:
 
 
 def _with_fix(way: Direction, findings: tuple[Finding, ...]) -> Direction:
-    """The finding of the drop's own name; failing that, the only error there is."""
-    if way.drop is None or way.drop.fix is not None:
-        return way
+    """The finding of the drop's own name; of a rule's drop, the one that says what the rule is there for; failing
+    that, the only error there is.
+    """
+    way = replace(way, branches=tuple(_with_fix(branch, findings) for branch in way.branches))
     errors = [finding for finding in findings if finding.severity == "error"]
-    same = [finding for finding in errors if finding.slug == way.drop.slug]
-    cause = same[0] if same else (errors[0] if len(errors) == 1 else None)
+    if way.drop is None or not errors:
+        return way
+    here = [finding for finding in errors if (finding.node, finding.netns) == (way.drop.node, way.drop.netns)]
+    same = [finding for finding in (*here, *errors) if finding.slug == way.drop.slug]
+    by_rule = way.drop.slug in BY_RULES and not same
+    if way.drop.fix is not None and not by_rule and not (same and same[0] in here):
+        return way
+    cause = next(iter(same or (here or errors if by_rule or len(errors) == 1 else [])), None)
     if cause is None:
         return way
     return replace(way, drop=replace(way.drop, fix=cause.fix, slug=cause.slug))

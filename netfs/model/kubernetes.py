@@ -43,6 +43,8 @@ class Service:
     internal_traffic_policy: str = "Cluster"
     external_traffic_policy: str = "Cluster"
     publish_not_ready_addresses: bool = False
+    external_name: str = ""
+    """The name outside the cluster that an ``ExternalName`` stands for."""
 
 
 @dataclass(frozen=True, slots=True)

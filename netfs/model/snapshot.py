@@ -62,6 +62,8 @@ class Firewall:
     """``ipset save``."""
     ipvs: str | None = None
     """``ipvsadm -Sn``."""
+    recent: str | None = None
+    """The files of /proc/net/xt_recent, each line behind the name of its list; of an empty list the name alone."""
 
 
 @dataclass(frozen=True, slots=True)

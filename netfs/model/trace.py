@@ -150,4 +150,6 @@ class Trace:
     reverse: Direction
     findings: tuple[Finding, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What to know about the question itself: a Service asked for a port it has not, by a protocol nobody proxies."""
     schema: str = SCHEMA
