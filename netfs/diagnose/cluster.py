@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
+from netfs.cluster import services
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
+from netfs.diagnose.checks import conntrack, network_policies, survey
+from netfs.diagnose.checks.services import of_service
 from netfs.diagnose.checks.sharing import shared_addresses
 from netfs.diagnose.evidence import SAMPLE, Evidence, evidence
 from netfs.diagnose.examination import of_pair, of_view, told
@@ -32,6 +35,19 @@ def _all(known: Evidence) -> Iterator[Finding]:
     yield from shared_addresses(known, known.topology.owners.shared())
     for one, other in _pairs(known):
         yield from of_pair(known, one, other)
+    for node in known.topology.nodes.values():
+        yield from conntrack.stale(known, node)
+        yield from survey.translating_to_nobody(known, node)
+    if known.topology.kubernetes is not None:
+        yield from _of_objects(known)
+
+
+def _of_objects(known: Evidence) -> Iterator[Finding]:
+    """What the API's objects say, held against the nodes."""
+    for each in services.of(known.topology).all:
+        yield from of_service(known, each)
+    yield from survey.every(known)
+    yield from network_policies.unenforced(known)
 
 
 def _pairs(known: Evidence) -> Iterator[tuple[NetNsView, NetNsView]]:

@@ -10,6 +10,7 @@ from netfs.diagnose.site import PodBridge, Tunnel, site
 from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.route import Route
+from netfs.model.text import printable
 from netfs.model.trace import Finding
 
 MANY = 8
@@ -25,7 +26,12 @@ def finding(
     """A finding about a device of a namespace, repaired in that namespace."""
     name = device.name if isinstance(device, Link) else device
     where = view.name if name is None else f"{view.name}/{name}"
-    return Finding(slug, severity, where, evidence, fix, node=view.node.name, netns=view.name)
+    return Finding(slug, severity, where, evidence, advised(fix), node=view.node.name, netns=view.name)
+
+
+def advised(fix: str) -> str:
+    """A fix that is a comment stays one, whatever the names in it hold; a command is left as it is."""
+    return printable(fix) if fix.startswith("#") else fix
 
 
 def some(names: list[str]) -> str:

@@ -109,6 +109,20 @@ class Evidence:
         found = self.topology.views.get(NetNsKey(view.node.kernel, view.node.netns))
         return found if found is not None and found.is_node and found.node.role == "node" else None
 
+    def nobodys(self, address: str) -> NetNsView | None:
+        """The node whose pod network holds an address that no pod has; None: somebody has it, or it cannot be told."""
+        if self.topology.owners.get(address):
+            return None
+        for node in self.topology.nodes.values():
+            if any(bridge.pods and bridge.closed and bridge.holds(address) for bridge in self.bridges(node)):
+                return node
+        return None
+
+    @cached_property
+    def labelled(self) -> bool:
+        """Whether labels of pods were read: some pod has one."""
+        return any(view.pod is not None and view.pod.labels for views in self.topology.pods.values() for view in views)
+
     @cached_property
     def kernels(self) -> Mapping[str, str]:
         """The kernel of every node and fabric, by its name."""

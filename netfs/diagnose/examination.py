@@ -15,8 +15,11 @@ from netfs.diagnose.checks import (
     addresses,
     asymmetry,
     bridge,
+    conntrack,
     filters,
+    firewalls,
     links,
+    masquerade,
     neighbours,
     policy,
     routes,
@@ -55,7 +58,12 @@ OF_NODE: tuple[Check, ...] = (
     sysctls.ipv6_disabled_node,
     sysctls.bridge_netfilter,
     sysctls.arp_of_node,
-    filters.blocked,
+    filters.sizes,
+    firewalls.forward_policy,
+    firewalls.two_backends,
+    masquerade.missing,
+    masquerade.between_pods,
+    conntrack.table,
     sizes.underlay,
     sizes.nodes,
 )
@@ -71,6 +79,7 @@ OF_POD: tuple[Check, ...] = (
     neighbours.of_pod,
     sysctls.ipv6_disabled_pod,
     sysctls.arp_of_pod,
+    conntrack.table,
     sizes.pods,
 )
 OF_TUNNELS: tuple[PairCheck, ...] = (
@@ -80,6 +89,7 @@ OF_TUNNELS: tuple[PairCheck, ...] = (
     neighbours.of_peer,
     routes.to_peer,
     asymmetry.reverse_path,
+    filters.outer,
 )
 
 CAUSES: tuple[str, ...] = (
@@ -121,6 +131,21 @@ CAUSES: tuple[str, ...] = (
     "martian-source",
     "source-address-wrong",
     "vxlan-outer-blocked",
+    "service-selector-mismatch",
+    "service-no-endpoints",
+    "service-rules-missing",
+    "service-rules-stale",
+    "service-local-policy-no-endpoint",
+    "nodeport-not-local-address",
+    "conntrack-full",
+    "conntrack-stale-nat",
+    "conntrack-invalid-drop",
+    "networkpolicy-drops",
+    "firewall-forward-drop",
+    "firewall-rule-drops",
+    "masquerade-missing",
+    "bridge-nf-off",
+    "service-target-port-closed",
     "pmtu-icmp-blocked",
     "vxlan-df-too-big",
     "mtu-underlay-mismatch",
@@ -142,6 +167,7 @@ SILENCED: dict[str, frozenset[str]] = {
     "ipv6-disabled": frozenset({"bridge-gateway-missing", "address-missing"}),
     "vxlan-df-too-big": frozenset({"mtu-overlay-too-big", "mtu-underlay-mismatch"}),
     "mtu-underlay-mismatch": frozenset({"mtu-overlay-too-big"}),
+    "firewall-forward-drop": frozenset({"pmtu-icmp-blocked"}),
 }
 """Consequences, by their cause: not told of the same namespace when the cause is."""
 

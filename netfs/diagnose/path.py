@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.topology import Topology
+from netfs.diagnose import traced
 from netfs.diagnose.checks.sharing import shared_addresses
 from netfs.diagnose.evidence import Evidence, evidence
 from netfs.diagnose.examination import of_pair, of_view, told
@@ -15,6 +17,8 @@ SHOWN_BY_DROPS = frozenset(
     {
         "accept-local-needed",
         "bridge-hairpin-off",
+        "bridge-nf-off",
+        "conntrack-full",
         "firewall-forward-drop",
         "firewall-rule-drops",
         "forwarding-off",
@@ -54,12 +58,12 @@ def examine_path(topology: Topology, trace: Trace) -> tuple[Finding, ...]:
     """The findings that concern a trace: the one its drop is evidence of first, then causes before effects."""
     known = evidence(topology)
     views = _views(known, trace)
-    state = list(_of_state(known, trace, views))
-    drops = [direction.drop for direction in (trace.forward, trace.reverse) if direction.drop is not None]
-    shown = [finding for drop in drops if (finding := _of_drop(drop, state)) is not None]
+    state = [*_of_state(known, trace, views), *traced.shown(known, trace)]
+    drops = [way.drop for each in (trace.forward, trace.reverse) for way in traced.ways(each) if way.drop is not None]
+    shown = [finding for drop in drops if (finding := _of_drop(known, trace, drop, state)) is not None]
     unseen = [finding for each in (trace.forward, trace.reverse) for finding in _unseen(each)]
-    first = next((slug for drop in drops if (slug := _slug(drop))), None)
-    return told([*state, *unseen, *shown], first)
+    first = shown[0].slug if shown else next((slug for drop in drops if (slug := _slug(drop))), None)
+    return told([*shown, *state, *unseen], first)
 
 
 def _views(known: Evidence, trace: Trace) -> list[NetNsView]:
@@ -68,7 +72,8 @@ def _views(known: Evidence, trace: Trace) -> list[NetNsView]:
     spaces: set[tuple[str, int]] = set()
     kernels = known.kernels
     for direction in (trace.forward, trace.reverse):
-        spaces.update((hop.node, hop.netns_id) for hop in direction.hops)
+        for way in traced.ways(direction):
+            spaces.update((hop.node, hop.netns_id) for hop in way.hops)
     for name, netns in spaces:
         kernel = kernels.get(name)
         view = known.topology.views.get(NetNsKey(kernel, netns)) if kernel else None
@@ -77,6 +82,8 @@ def _views(known: Evidence, trace: Trace) -> list[NetNsView]:
     for endpoint in (trace.source, trace.destination):
         for view in _endpoint(known, endpoint):
             found[view.key] = view
+    for view in traced.behind(known, trace):
+        found[view.key] = view
     return list(found.values())
 
 
@@ -107,17 +114,26 @@ def _slug(drop: Drop) -> str | None:
     return drop.slug or SLUG_OF_REASON.get(drop.reason)
 
 
-def _of_drop(drop: Drop, state: list[Finding]) -> Finding | None:
+def _of_drop(known: Evidence, trace: Trace, drop: Drop, state: list[Finding]) -> Finding | None:
     """The finding a drop is evidence of; None where state has found it, or something it may follow from."""
     slug = _slug(drop)
     if slug is None:
         return None
+    really = traced.of_rule(known, trace, drop, state)
+    if really is not None and not isinstance(really, str):
+        return really
+    if really == "":
+        return None
     errors = {finding.slug for finding in state if finding.severity == "error"}
     if slug in errors or (SAME_EVENT.get(slug) in errors) or (errors and slug not in SHOWN_BY_DROPS):
         return None
+    lesser = next((finding for finding in state if finding.slug == slug and finding.node == drop.node), None)
+    if lesser is not None:
+        return replace(lesser, severity="error", evidence=f"{lesser.evidence}; {drop.why}")
     fix = drop.fix or f"# netfs explain {slug}"
     where = f"{drop.netns}/{drop.device}" if drop.device else drop.netns
-    return Finding(slug, "error", where, drop.why, fix, node=drop.node, netns=drop.netns)
+    why = f"{drop.why}; {really}" if really else drop.why
+    return Finding(slug, "error", where, why, fix, node=drop.node, netns=drop.netns)
 
 
 def _unseen(direction: Direction) -> Iterator[Finding]:

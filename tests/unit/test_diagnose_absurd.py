@@ -14,6 +14,7 @@ from netfs.model.snapshot import Firewall
 from netfs.model.trace import Finding
 from tests.unit.clusters import change, cluster, link, mac, two_nodes
 
+TABLE = {"table": {"family": "inet", "name": "t", "handle": 1}}
 BASE = {"chain": {"family": "inet", "table": "t", "name": "c", "type": "filter", "hook": "input", "prio": 0}}
 OUTER = {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 8472}
 DROP = [{"match": OUTER}, {"drop": None}]
@@ -39,14 +40,19 @@ def _examined(firewall: Firewall) -> tuple[Finding, ...]:
         {"chain": {**BASE["chain"], "name": ["c"]}},
     ],
 )
-def test_a_spoilt_rule_is_passed_over(rule: dict[str, Any]) -> None:
-    found = _examined(Firewall(nft=json.dumps({"nftables": [BASE, rule, _rule()]})))
+def test_a_spoilt_rule_is_no_evidence(rule: dict[str, Any]) -> None:
+    found = _examined(Firewall(nft=json.dumps({"nftables": [TABLE, BASE, rule, _rule()]})))
+    assert {(f.slug, f.fix) for f in found} <= {("vxlan-outer-blocked", "nft delete rule inet t c handle 7")}
+
+
+def test_a_rule_that_drops_the_tunnels_port_is_evidence() -> None:
+    found = _examined(Firewall(nft=json.dumps({"nftables": [TABLE, BASE, _rule()]})))
     assert [(f.slug, f.fix) for f in found] == [("vxlan-outer-blocked", "nft delete rule inet t c handle 7")]
 
 
 @pytest.mark.parametrize("handle", ["seven", None, [7], {}])
 def test_a_rule_without_its_number_is_reported_with_the_command_that_tells_it(handle: object) -> None:
-    found = _examined(Firewall(nft=json.dumps({"nftables": [BASE, _rule(handle=handle)]})))
+    found = _examined(Firewall(nft=json.dumps({"nftables": [TABLE, BASE, _rule(handle=handle)]})))
     assert [(f.slug, f.fix) for f in found] == [("vxlan-outer-blocked", "nft -a list chain inet t c")]
 
 

@@ -42,7 +42,9 @@ from tests.unit.clusters import (
 
 POD_B, POD_D = mac(0, 2, 1, 2), mac(0, 2, 1, 3)
 NFT_DROP = (
-    '{"nftables": [{"chain": {"family": "ip", "table": "t", "name": "in", "handle": 1, "hook": "input"}},'
+    '{"nftables": [{"table": {"family": "ip", "name": "t", "handle": 1}},'
+    ' {"chain": {"family": "ip", "table": "t", "name": "in", "handle": 1, "hook": "input", "type": "filter",'
+    ' "prio": 0, "policy": "accept"}},'
     ' {"rule": {"family": "ip", "table": "t", "chain": "in", "handle": 7, "expr": [{"match": {"op": "==", "left":'
     ' {"payload": {"protocol": "udp", "field": "dport"}}, "right": 8472}}, {"drop": null}]}}]}'
 )

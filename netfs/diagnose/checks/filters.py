@@ -1,138 +1,153 @@
-"""Filter rules that stop what carries the overlay: its UDP port, and ICMP's word on sizes.
+"""Rules that stop what carries the overlay: its UDP port, and ICMP's word on sizes.
 
-Only a rule whose whole match is understood counts; everything else is the datapath's to evaluate.
+The evaluator is asked with the very packets that nodes send one another; a rule counts only where it surely drops one.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
-from dataclasses import replace
-from shlex import quote
-from typing import Any
 
 from netfs.cluster.netns import NetNsView
+from netfs.cluster.topology import Port
+from netfs.datapath.netfilter import RuleRef
+from netfs.datapath.netfilter.remedy import exception, removal
 from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
-from netfs.diagnose.site import site
+from netfs.diagnose.rules import has_rules, met, met_on_port, remove, stopped
+from netfs.diagnose.site import PodBridge, Tunnel, site
+from netfs.model import ip
+from netfs.model.link import Link
+from netfs.model.packet import Packet
 from netfs.model.trace import Finding
 
-TOO_BIG = {("icmp", "frag-needed"), ("icmp", 4), ("icmpv6", "packet-too-big"), ("icmpv6", 2)}
-_DROPS = re.compile(
-    r"^(?:\[\d+:\d+\] )?-A (?P<rule>(?P<chain>\S+)(?: -[io] \S+)? -p (?P<proto>udp|icmp|ipv6-icmp|icmpv6)(?: -m \S+)?"
-    r"(?: --dport (?P<port>\d{1,5})| --icmp(?:v6)?-type (?P<type>\S+))(?: -m comment --comment (?:\S+|\"[^\"]*\"))?"
-    r" -j (?P<target>DROP|REJECT)(?: --reject-with \S+)?)$",
-    re.MULTILINE,
-)
-_ICMP_TYPES = {"3/4", "fragmentation-needed", "packet-too-big", "2", "2/0"}
+TOO_BIG = {4: "frag-needed", 6: "packet-too-big"}
+"""The message on sizes, as ``Packet.icmp_type`` names it."""
+SIZE = {4: 576, 6: 1280}
+"""Length of such a message (RFC 1812 4.3.2.3, RFC 4443 3.2)."""
 
 
-def blocked(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
-    """`vxlan-outer-blocked` and `pmtu-icmp-blocked`."""
-    firewall = view.netns.firewall
-    if firewall is None or not site(view).tunnels:
+def outer(_: Evidence, tunnel: Tunnel, peer: Tunnel) -> Iterator[Finding]:
+    """`vxlan-outer-blocked`: rules of this node stop what a peer sends it, or what it sends the peer."""
+    view, nic = tunnel.view, _lower(tunnel)
+    if not has_rules(view) or tunnel.local is None or peer.local is None:
         return
-    ports = {t.link.vxlan.port for t in site(view).tunnels if t.link.vxlan and evidence.some_peers(t)}
-    if firewall.nft:
-        yield from _nft(view, firewall.nft, ports)
-    for program, text in (
-        ("iptables", firewall.iptables),
-        ("iptables-legacy", firewall.iptables_legacy),
-        ("ip6tables", firewall.ip6tables),
-        ("ip6tables-legacy", firewall.ip6tables_legacy),
-    ):
-        yield from _iptables(view, program, text or "", ports)
+    coming, going = _outer(peer, tunnel), _outer(tunnel, peer)
+    rules = list(
+        stopped(
+            (
+                met(view, "prerouting", coming, iif=nic),
+                met(view, "input", coming, iif=nic),
+                met(view, "output", going, oif=nic),
+                met(view, "postrouting", going, oif=nic),
+            )
+        )
+    )
+    if rules:
+        yield finding(
+            "vxlan-outer-blocked",
+            view,
+            None,
+            f"{_shown(rules)}: the outer packets of VXLAN between {view.name} and {peer.view.name} end here",
+            " && ".join(dict.fromkeys(_opened(ref, coming.dport or 0) for ref in rules)),
+        )
+
+
+def _opened(ref: RuleRef, port: int) -> str:
+    """A rule on this port is taken away; before one that stops everything the port is let through."""
+    if not ref.policy and ("udp" in ref.text or str(port) in ref.text):
+        return removal(ref)
+    return exception(ref, "udp", port)
+
+
+def _outer(sender: Tunnel, receiver: Tunnel) -> Packet:
+    vxlan = receiver.link.vxlan
+    assert vxlan is not None
+    return Packet(sender.local or "", receiver.local or "", "udp", dport=vxlan.port, size=134, df=False)
+
+
+def _lower(tunnel: Tunnel) -> Link | None:
+    """The device that outer packets leave by, where it lies in the tunnel's own namespace."""
+    vxlan = tunnel.link.vxlan
+    assert vxlan is not None
+    if tunnel.link.link_netns is not None:
+        return None
+    if vxlan.lower:
+        return tunnel.view.links.get(vxlan.lower)
+    held = tunnel.view.owned.get(tunnel.local or "")
+    return tunnel.view.links.get(held.index) if held is not None else None
+
+
+def sizes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
+    """`pmtu-icmp-blocked`: the word that a packet was too big does not get from or through this node to its pods."""
+    if not has_rules(view) or not site(view).tunnels:
+        return
+    rules: list[RuleRef] = []
+    for bridge in evidence.bridges(view):
+        for family in (4, 6):
+            for tunnel in site(view).tunnels:
+                rules += _stopped_words(view, bridge, tunnel, family)
+    if rules:
+        yield finding(
+            "pmtu-icmp-blocked",
+            view,
+            None,
+            f"{_shown(rules)}: senders never learn that a packet was too big",
+            remove(rules),
+        )
+
+
+def _stopped_words(view: NetNsView, bridge: PodBridge, tunnel: Tunnel, family: int) -> Iterator[RuleRef]:
+    """The rules that stop an ICMP error to a pod: made here, or by a node beyond the tunnel."""
+    own = bridge.gateway(family)
+    pod = next(
+        (a.local for p in bridge.pods for a in p.view.netns.addresses if a.family == family and a.scope == 0), None
+    )
+    if own is None or pod is None:
+        return
+    other = next((each for each in tunnel.addresses if ip.family_of(each) == family), own)
+    made = Packet(own, pod, "icmp", size=SIZE[family], icmp_type=TOO_BIG[family])
+    through = Packet(other, pod, "icmp", size=SIZE[family], icmp_type=TOO_BIG[family])
+    yield from stopped(
+        (
+            met(view, "output", made, oif=bridge.link, state="related"),
+            met(view, "prerouting", through, iif=tunnel.link, state="related"),
+            met(view, "forward", through, iif=tunnel.link, oif=bridge.link, state="related"),
+        )
+    )
 
 
 def between_nodes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
-    """`underlay-drops-vxlan`: the network between the nodes was seen, and drops their tunnels' port."""
-    firewall = view.netns.firewall
-    if firewall is None or not firewall.nft:
+    """`underlay-drops-vxlan`: the network between the nodes was seen, and drops what their tunnels send."""
+    if not has_rules(view):
         return
-    tunnels = [tunnel for node in evidence.topology.nodes.values() for tunnel in site(node).tunnels]
-    ports = {tunnel.link.vxlan.port for tunnel in tunnels if tunnel.link.vxlan}
-    for each in _nft(view, firewall.nft, ports):
-        yield replace(each, slug="underlay-drops-vxlan") if each.slug == "vxlan-outer-blocked" else each
+    for node in evidence.topology.nodes.values():
+        for tunnel in site(node).tunnels:
+            nic = _lower(tunnel)
+            port = evidence.topology.peer(node, nic) if nic is not None else None
+            if port is None or port.view is not view or tunnel.local is None:
+                continue
+            for peer in evidence.some_peers(tunnel):
+                rules = list(_stopped_between(view, port, _outer(tunnel, peer))) if peer.local else []
+                if rules:
+                    yield finding(
+                        "underlay-drops-vxlan",
+                        view,
+                        None,
+                        f"{_shown(rules)}: the outer packets of VXLAN from {node.name} to {peer.view.name} end here",
+                        remove(rules),
+                    )
 
 
-def _nft(view: NetNsView, text: str, ports: set[int]) -> Iterator[Finding]:
-    try:
-        listed = json.loads(text).get("nftables", [])
-        hooks = {_chain(c["chain"]) for item in listed if (c := item) and "chain" in item and "hook" in c["chain"]}
-        rules = [item["rule"] for item in listed if "rule" in item]
-    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
-        return
-    for rule in rules:
-        if not isinstance(rule, dict):
-            continue
-        where = tuple(str(rule.get(name)) for name in ("family", "table", "chain"))
-        if where in hooks and (match := _understood(rule.get("expr"))):
-            words = " ".join(map(quote, where))
-            handle = rule.get("handle")
-            known = isinstance(handle, int)
-            fix = f"nft delete rule {words} handle {handle}" if known else f"nft -a list chain {words}"
-            yield from _reported(view, match, f"nft: {words}: {_shown(match)} drop", fix, ports)
+def _stopped_between(view: NetNsView, port: Port, packet: Packet) -> Iterator[RuleRef]:
+    link = port.link
+    bridge = view.links.get(link.master) if link.master is not None else None
+    hooks = ("ingress",) if bridge is None else ("ingress", "prerouting", "forward", "postrouting")
+    yield from stopped(met_on_port(view, hook, packet, link) for hook in hooks)
+    called = bridge is None or view.sysctl("net.bridge.bridge-nf-call-iptables") == 1
+    if called:
+        iif = bridge or link
+        yield from stopped(met(view, hook, packet, iif=iif) for hook in ("prerouting", "forward"))
 
 
-def _chain(chain: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(chain.get(name)) for name in ("family", "table", "name"))
-
-
-def _understood(expressions: object) -> dict[tuple[str, str], str | int] | None:
-    """(protocol, field) to value of a rule that only matches headers by equality, then drops; else None."""
-    match: dict[tuple[str, str], str | int] = {}
-    for expression in expressions if isinstance(expressions, list) else ():
-        if not isinstance(expression, dict):
-            return None
-        if "drop" in expression or "reject" in expression:
-            return match
-        if "counter" in expression:
-            continue
-        rule: Any = expression.get("match")
-        if not isinstance(rule, dict) or rule.get("op") != "==":
-            return None
-        left = rule.get("left")
-        payload = left.get("payload") if isinstance(left, dict) else None
-        if not isinstance(payload, dict):
-            return None
-        value = rule.get("right")
-        if not isinstance(value, str | int):
-            return None
-        match[str(payload.get("protocol")), str(payload.get("field"))] = value
-    return None
-
-
-def _shown(match: dict[tuple[str, str], str | int]) -> str:
-    return " ".join(f"{protocol} {field} {value}" for (protocol, field), value in match.items())
-
-
-def _reported(
-    view: NetNsView, match: dict[tuple[str, str], str | int], text: str, fix: str, ports: set[int]
-) -> Iterator[Finding]:
-    port = match.get(("udp", "dport"))
-    if port in ports and len(match) == 1:
-        yield finding("vxlan-outer-blocked", view, None, f"{text}: the outer packets of VXLAN end here", fix)
-    if any((protocol, value) in TOO_BIG for (protocol, _), value in match.items()):
-        if all(protocol in ("icmp", "icmpv6") for protocol, _ in match):
-            yield finding(
-                "pmtu-icmp-blocked", view, None, f"{text}: senders never learn that a packet was too big", fix
-            )
-
-
-def _iptables(view: NetNsView, program: str, text: str, ports: set[int]) -> Iterator[Finding]:
-    for found in _DROPS.finditer(text):
-        rule = found["rule"]
-        fix = f"{program} -D {rule}"
-        if found["proto"] == "udp" and found["port"] and int(found["port"]) in ports:
-            yield finding(
-                "vxlan-outer-blocked", view, None, f"{program}: {rule}: the outer packets of VXLAN end here", fix
-            )
-        elif found["type"] in _ICMP_TYPES:
-            yield finding(
-                "pmtu-icmp-blocked",
-                view,
-                None,
-                f"{program}: {rule}: senders never learn that a packet was too big",
-                fix,
-            )
+def _shown(rules: list[RuleRef]) -> str:
+    return "; ".join(dict.fromkeys(str(ref) for ref in rules))

@@ -1,0 +1,232 @@
+"""Findings that a trace alone shows: of the Service it asks for, of rules on its way, of the way back from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from netfs.cluster import services
+from netfs.cluster.netns import NetNsKey, NetNsView
+from netfs.cluster.services import Match
+from netfs.diagnose.checks import conntrack, network_policies, proxies, survey
+from netfs.diagnose.checks.masquerade import masquerades, sample, unmasqueraded
+from netfs.diagnose.checks.services import of_service
+from netfs.diagnose.commands import advised
+from netfs.diagnose.evidence import SAMPLE, Evidence
+from netfs.model import ip
+from netfs.model.packet import Packet
+from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Drop, Finding, Hop, Trace
+
+PROXYS = ("KUBE-", "kube-proxy")
+"""What the rules that kube-proxy wrote are told by: its chains of iptables, its table of nftables."""
+
+
+def ways(direction: Direction) -> tuple[Direction, ...]:
+    """A direction's ways: the worst, and its branches."""
+    return (direction, *direction.branches)
+
+
+def behind(known: Evidence, trace: Trace) -> Iterator[NetNsView]:
+    """The first few pods that the Service of a trace may send it to, as far as they were read."""
+    match, _ = _asked(known, trace)
+    if match is None:
+        return
+    for backend in match.view.behind(match.port)[:SAMPLE]:
+        yield from known.topology.pods.get((match.view.service.namespace, backend.pod or ""), ())
+
+
+def shown(known: Evidence, trace: Trace) -> Iterator[Finding]:
+    """What a trace shows beside its drops."""
+    yield from _service(known, trace)
+    yield from _to_nobody(known, trace)
+    yield from _tracked(known, trace)
+    yield from _unknown_rules(trace)
+    yield from _unmasqueraded(known, trace)
+    yield from network_policies.of_trace(known, trace)
+
+
+def _service(known: Evidence, trace: Trace) -> Iterator[Finding]:
+    match, sent = _asked(known, trace)
+    if match is None or sent is None:
+        return
+    yield from of_service(known, match.view)
+    node = _entry(known, trace, match, sent)
+    if node is None:
+        return
+    if trace.forward.verdict != DELIVERED or not _translated(trace, sent):
+        yield from proxies.of_match(known, node, match, sent.dst, _client(trace, node, sent))
+    if match.by == "cluster-ip":
+        yield from proxies.of_node(known, node, match.view)
+
+
+def _to_nobody(known: Evidence, trace: Trace) -> Iterator[Finding]:
+    """`service-rules-stale` where nobody asked the API: the packet is translated to an address that no pod has."""
+    if known.topology.kubernetes is not None:
+        return
+    for way in ways(trace.forward):
+        for before, hop in pairwise(way.hops):
+            view = _view(known, hop) if hop.packet.dst != before.packet.dst else None
+            owner = known.nobodys(hop.packet.dst) if view is not None and view.is_node else None
+            if view is not None and owner is not None:
+                yield survey.to_nobody(view, hop.packet.dst, owner)
+
+
+def _asked(known: Evidence, trace: Trace) -> tuple[Match | None, Packet | None]:
+    """The Service's port that the trace's packet is for, and the packet as it was sent."""
+    if known.topology.kubernetes is None or not trace.forward.hops:
+        return None, None
+    sent = trace.forward.hops[0].packet
+    return services.of(known.topology).match(sent.dst, sent.proto, sent.dport), sent
+
+
+def _entry(known: Evidence, trace: Trace, match: Match, sent: Packet) -> NetNsView | None:
+    """The node whose rules decide on the packet: the one that is addressed, else the sender's."""
+    if match.by == "node-port":
+        return known.topology.node_of(sent.dst)
+    if trace.source.node is not None and trace.source.node in known.topology.nodes:
+        return known.topology.nodes[trace.source.node]
+    first = (hop.node for hop in trace.forward.hops if hop.node in known.topology.nodes)
+    name = next(first, None)
+    return known.topology.nodes[name] if name is not None else None
+
+
+def _client(trace: Trace, node: NetNsView, sent: Packet) -> proxies.Client | None:
+    """The sender as the node meets it; None: the packet never came there."""
+    for hop in trace.forward.hops:
+        if hop.netns_id == node.netns.id and hop.node == node.node.name and hop.packet.dst == sent.dst:
+            link = node.links_by_name.get(hop.device)
+            if hop.packet.src in node.owned or link is None:
+                return proxies.Client(hop.packet.src, None)
+            return proxies.Client(hop.packet.src, node.links.get(link.master or 0, link))
+    return None
+
+
+def _translated(trace: Trace, sent: Packet) -> bool:
+    return any(hop.packet.dst != sent.dst for way in ways(trace.forward) for hop in way.hops)
+
+
+def _tracked(known: Evidence, trace: Trace) -> Iterator[Finding]:
+    """`conntrack-stale-nat`: an entry on the way that the packet would meet."""
+    seen: set[NetNsKey] = set()
+    for hop in trace.forward.hops:
+        view = _view(known, hop)
+        if view is not None and view.key not in seen and view.netns.connections:
+            seen.add(view.key)
+            before = trace.forward.hops[0].packet
+            yield from conntrack.of_packet(known, view, before)
+
+
+def _view(known: Evidence, hop: Hop) -> NetNsView | None:
+    kernel = known.kernels.get(hop.node)
+    return known.topology.views.get(NetNsKey(kernel, hop.netns_id)) if kernel is not None else None
+
+
+def _unknown_rules(trace: Trace) -> Iterator[Finding]:
+    """`firewall-unknown-match`: the verdict is unknown by a rule."""
+    for direction in (trace.forward, trace.reverse):
+        for way in ways(direction):
+            last = way.hops[-1] if way.hops else None
+            if way.verdict == UNKNOWN and way.unknown and last is not None and last.stage == "netfilter" and last.rules:
+                yield Finding(
+                    "firewall-unknown-match",
+                    "info",
+                    f"{last.netns}/{last.device}",
+                    way.unknown,
+                    "# nothing is broken by this: look at the rule, or trace with --live",
+                    node=last.node,
+                    netns=last.netns,
+                )
+
+
+def _unmasqueraded(known: Evidence, trace: Trace) -> Iterator[Finding]:
+    """`masquerade-missing`: a pod's own address leaves the cluster, and nothing comes back."""
+    if trace.reverse.verdict == DELIVERED or trace.forward.verdict == DROPPED or not trace.forward.hops:
+        return
+    last = trace.forward.hops[-1].packet
+    if last.src != trace.source.ip or _inside(known, last.dst):
+        return
+    family = last.family
+    senders = [port.view for port in known.topology.owners.get(last.src, ()) if port.view.pod is not None]
+    node = known.node_of(senders[0]) if len(senders) == 1 else None
+    pod = sample(known, node, family) if node is not None else None
+    if node is None or pod is None or not ip.contains(pod.subnet, last.src) or masquerades(known, node, family):
+        return
+    yield unmasqueraded(
+        known,
+        node,
+        family,
+        f"the packet leaves {node.name} for {last.dst} with the pod's own address {last.src}: "
+        "no answer from outside the cluster finds the way back",
+        "error" if trace.reverse.verdict == DROPPED else "warning",
+    )
+
+
+def _inside(known: Evidence, address: str) -> bool:
+    """Whether an address is a node's, a pod's or a Service's."""
+    owners = known.topology.owners.get(address, ())
+    if any(port.view.pod is not None or port.view.node.role == "node" for port in owners):
+        return True
+    return known.topology.kubernetes is not None and bool(services.of(known.topology).holding(address))
+
+
+def of_rule(known: Evidence, trace: Trace, drop: Drop, state: list[Finding]) -> Finding | str | None:
+    """What a drop by a rule really is: another finding; a word to add to its own; None: what it says it is.
+
+    An empty word: the state shows the cause already.
+    """
+    if drop.slug not in network_policies.BY_RULES:
+        return None
+    if any(each in drop.why for each in PROXYS) and any(each.slug.startswith("service-") for each in state):
+        return ""
+    if found := _invalid(trace, drop, state) or _unwelcome(known, trace, drop):
+        return found
+    return network_policies.of_drop(known, trace, drop)
+
+
+def _unwelcome(known: Evidence, trace: Trace, drop: Drop) -> Finding | None:
+    """A rule of kube-proxy's that keeps clients out because the Service says so."""
+    match, sent = _asked(known, trace)
+    if match is None or sent is None or not any(each in drop.why for each in PROXYS):
+        return None
+    source = next((way.hops[-1].packet.src for way in ways(trace.forward) if way.drop is drop), None)
+    if source is None or not proxies.unwelcome(match, source):
+        return None
+    name = match.view.name
+    return Finding(
+        "firewall-rule-drops",
+        "error",
+        f"{drop.netns}/{drop.device}",
+        f"loadBalancerSourceRanges of {name} do not hold {source}: {drop.why}",
+        advised(f"# add {source} to loadBalancerSourceRanges of {name}"),
+        node=drop.node,
+        netns=drop.netns,
+    )
+
+
+def _invalid(trace: Trace, drop: Drop, state: list[Finding]) -> Finding | None:
+    """`conntrack-invalid-drop`: a rule on INVALID, where a namespace sees one direction of the connection only.
+
+    Repaired by the route that leads the answers there, where one is known to be wrong; else by the rule.
+    """
+    way = next((way for way in ways(trace.reverse) if way.drop is drop), None)
+    if way is None or not way.hops or "invalid" not in f"{drop.why} {way.hops[-1].evidence}".lower():
+        return None
+    here = way.hops[-1].netns_id
+    if any(hop.netns_id == here for each in ways(trace.forward) for hop in each.hops):
+        return None
+    why = f"{drop.netns} sees the answers of the connection and not its packets, and takes them for invalid: {drop.why}"
+    found = Finding(
+        "conntrack-invalid-drop",
+        "error",
+        f"{drop.netns}/{drop.device}",
+        why,
+        drop.fix or "# make both directions take the same way",
+        node=drop.node,
+        netns=drop.netns,
+    )
+    cause = next((each for each in state if each.severity == "error" and each.slug.startswith("route-")), None)
+    if cause is None:
+        return found
+    why = f"{why}; {cause.slug} of {cause.object} leads them there"
+    return replace(found, evidence=why, fix=cause.fix, node=cause.node, netns=cause.netns)
