@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -40,12 +41,10 @@ def blocks(text: str) -> Iterator[list[str]]:
     """The indented blocks of a page, without their indentation; an empty line inside a block does not end it."""
     block: list[str] = []
     for line in [*text.splitlines(), "end"]:
-        if line.startswith("    "):
-            block.append(line[4:])
-        elif not line.strip() and block:
-            block.append("")
+        if line.startswith("    ") or (block and not line.strip()):
+            block.append(line)
         elif block:
-            yield block
+            yield textwrap.dedent("\n".join(block)).splitlines()
             block = []
 
 
@@ -160,12 +159,13 @@ def play(require_program: Callable[[str], str]) -> Iterator[Callable[[str], str]
     require_program("ping")
     lab = f"docs-{os.getpid()}"
     environment = {**os.environ, "NETFS_SOURCE": f"lab:{lab}", "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join((str(ROOT / "cli"), str(ROOT)))
 
     def run(line: str) -> str:
         (arguments,) = commands_of(line)
         words = [*arguments[:2], "--name", lab, *arguments[2:]] if arguments[0] == "lab" else arguments
         command = [sys.executable, "-m", "netfs_cli", *words]
-        done = subprocess.run(command, cwd=ROOT / "cli", env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode in (0, 1), f"{line}: {done.stderr}"
         return done.stdout.replace(lab, "default").replace("rootless", "as root")
 
@@ -210,7 +210,10 @@ def scenes(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.kernel
-def test_the_class_room_of_the_readme_prints_what_is_shown(play: Callable[[str], str]) -> None:
+def test_the_class_room_of_the_readme_prints_what_is_shown(
+    play: Callable[[str], str], require_program: Callable[[str], str]
+) -> None:
+    require_program("iptables-nft")
     text = (ROOT / "README.md").read_text()
     first, *lessons = scenes(text)
     assert [line.split()[1:3] for line, _ in lessons][:2] == [["lab", "up"], ["trace", "pod-a"]]
@@ -222,8 +225,10 @@ def test_the_class_room_of_the_readme_prints_what_is_shown(play: Callable[[str],
 
 
 @pytest.mark.kernel
-def test_the_recipes_that_show_output_print_it(play: Callable[[str], str]) -> None:
-    play("netfs lab up")
+def test_the_recipes_that_show_output_print_it(
+    play: Callable[[str], str], require_program: Callable[[str], str]
+) -> None:
+    require_program("iptables-nft")
     for line, shown in scenes((ROOT / "docs" / "how-to.md").read_text()):
         if "netns:" not in line:
             assert_shown(line, shown, [x for x in map(comparable, play(line).splitlines()) if x])

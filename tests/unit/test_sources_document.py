@@ -15,9 +15,23 @@ from hypothesis import strategies as st
 
 from netfs.errors import SnapshotError
 from netfs.model.address import Address, FdbEntry, Neighbour
+from netfs.model.kubernetes import (
+    EndpointPort,
+    EndpointSlice,
+    Kubernetes,
+    LabelSelector,
+    NetworkPolicy,
+    PolicyPeer,
+    PolicyPort,
+    PolicyRule,
+    Requirement,
+    Service,
+    ServicePort,
+    SliceEndpoint,
+)
 from netfs.model.link import Bridge, BridgePort, Link, LinkStats, Macvlan, Vxlan
 from netfs.model.route import NextHop, Route, Rule
-from netfs.model.snapshot import Container, Firewall, Gap, Listener, NetNs, NodeSnapshot, Pod, Snapshots
+from netfs.model.snapshot import Connection, Container, Firewall, Gap, Listener, NetNs, NodeSnapshot, Pod, Snapshots
 from netfs.sources import document
 from netfs.sources.schema import KINDS, json_schema
 
@@ -38,6 +52,9 @@ POD = NetNs(
     sysctls={"net.ipv4.ip_forward": 1},
     counters={"Ip.InReceives": 1 << 40},
     firewall=Firewall(nft='{"nftables": []}'),
+    connections=(
+        Connection("udp", "10.244.1.2", "10.96.0.10", "10.244.2.2", "10.244.1.2", 40000, 53, 53, 40000, ("dnat",)),
+    ),
 )
 NODE = NetNs(
     id=10,
@@ -58,6 +75,24 @@ NODE = NetNs(
     fdb=(FdbEntry(7, "02:00:00:00:00:07", flags=2, dst="192.0.2.2", port=9),),
     listeners=None,
 )
+WEB = Service(
+    "web",
+    type="LoadBalancer",
+    cluster_ips=("10.96.0.10", "fd96::a"),
+    ports=(ServicePort(80, "tcp", "http", "www", 30080), ServicePort(53, "udp", "dns", 5353)),
+    selector={"app": "web"},
+    external_ips=("192.0.2.10",),
+    load_balancer_ips=("192.0.2.11",),
+    load_balancer_source_ranges=("198.51.100.0/24",),
+    affinity_seconds=10800,
+)
+SLICE = EndpointSlice("web", "default", (EndpointPort(80, "tcp", "http"),), (SliceEndpoint("10.244.1.2"),))
+POLICY = NetworkPolicy(
+    "only-web",
+    pods=LabelSelector({"app": "web"}, (Requirement("tier", "In", ("front",)),)),
+    ingress=(PolicyRule((PolicyPeer(cidr="10.0.0.0/8", excluded=("10.1.0.0/16",)),), (PolicyPort("tcp", 80, 90),)),),
+)
+KUBERNETES = Kubernetes((WEB,), (SLICE,), (POLICY,), {"default": {"team": "a"}})
 SNAPSHOTS = Snapshots(
     (
         NodeSnapshot(
@@ -69,7 +104,8 @@ SNAPSHOTS = Snapshots(
             gaps=(Gap("node1", "features", "because", 10),),
             taken_at=1763710000.123456,
         ),
-    )
+    ),
+    KUBERNETES,
 )
 DATA = document.encode(SNAPSHOTS)
 
@@ -135,6 +171,23 @@ def test_a_file_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path: Pa
     assert refused.value.filename == str(path)
 
 
+def objects_with(**fields: Any) -> Snapshots:
+    return replace(SNAPSHOTS, kubernetes=replace(KUBERNETES, **fields))
+
+
+def service_with(**fields: Any) -> Snapshots:
+    return objects_with(services=(replace(WEB, **fields),))
+
+
+def policy_with(rule: PolicyRule) -> Snapshots:
+    return objects_with(network_policies=(replace(POLICY, egress=(rule,)),))
+
+
+def connection_with(**fields: Any) -> Snapshots:
+    (entry,) = POD.connections
+    return netns_with(connections=(replace(entry, **fields),))
+
+
 def netns_with(**fields: Any) -> Snapshots:
     node = SNAPSHOTS.nodes[0]
     return Snapshots((replace(node, namespaces=(replace(NODE, **fields), POD)),))
@@ -170,6 +223,33 @@ def netns_with(**fields: Any) -> Snapshots:
         netns_with(sysctls={"x": 1 << 80}),
         netns_with(id=11),
         netns_with(id=99),
+        connection_with(src="somewhere"),
+        connection_with(reply_dst="fd00::1"),
+        connection_with(dport=65536),
+        connection_with(mark=-1),
+        connection_with(zone=1 << 16),
+        service_with(name=""),
+        service_with(namespace=""),
+        service_with(type="Sometimes"),
+        service_with(cluster_ips=("None",)),
+        service_with(external_ips=("10.0.0.256",)),
+        service_with(load_balancer_ips=("",)),
+        service_with(load_balancer_source_ranges=("10.0.0.0/33",)),
+        service_with(ports=(ServicePort(0),)),
+        service_with(ports=(ServicePort(80, target_port=70000),)),
+        service_with(ports=(ServicePort(80, node_port=-1),)),
+        service_with(ports=(ServicePort(80, "icmp"),)),
+        service_with(affinity_seconds=1 << 40),
+        service_with(external_traffic_policy="Near"),
+        objects_with(endpoint_slices=(replace(SLICE, endpoints=(SliceEndpoint("db.example.com"),)),)),
+        objects_with(endpoint_slices=(replace(SLICE, ports=(EndpointPort(65536),)),)),
+        objects_with(endpoint_slices=(replace(SLICE, ports=(EndpointPort(80, "tcpp"),)),)),
+        objects_with(network_policies=(replace(POLICY, types=("Sideways",)),)),
+        objects_with(network_policies=(replace(POLICY, pods=LabelSelector({}, (Requirement("a", "Like"),))),)),
+        policy_with(PolicyRule((PolicyPeer(cidr="10.0.0.0/40"),))),
+        policy_with(PolicyRule((PolicyPeer(cidr="10.0.0.0/8", excluded=("here",)),))),
+        policy_with(PolicyRule((), (PolicyPort("tcp", 80, 1 << 16),))),
+        policy_with(PolicyRule((), (PolicyPort("esp"),))),
         Snapshots((replace(SNAPSHOTS.nodes[0], role="king"),)),
         Snapshots((replace(SNAPSHOTS.nodes[0], name=""),)),
     ],

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from netfs import sources
 from netfs.errors import SourceError, SourceUriError
 from netfs.model.snapshot import NetNs, NodeSnapshot, Snapshots
-from netfs import sources
 from netfs.sources import document, open_uri
 from netfs.sources.uri import parse
 
