@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netfs.cluster.netns import NetNsView
 from netfs.datapath import conntrack, ipvs_in
-from netfs.datapath.connection import DESTINATION, INVALID, UNTRACKED, Branch, Connection, Tracked
+from netfs.datapath.connection import DESTINATION, INVALID, UNTRACKED, Branch, Connection, FiveTuple, Tracked
 from netfs.datapath.netfilter import HookAnswer, HookContext, chains_on, run_hook
 from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
 from netfs.datapath.routing import RouteAnswer, RouteQuery, lookup, select_source
@@ -219,6 +219,7 @@ def _context(
         ct_mark=connection.mark if connection is not None else 0,
         nat_done=connection is not None and connection.done(hook),
         original=connection.first if connection is not None else None,
+        reply=_packet_of(connection.reply) if connection is not None else None,
         tracked=at.frame.tracked is not None and at.frame.tracked is not INVALID,
         masquerade_source=_masquerade(at, oif) if hook == "postrouting" and oif is not None else None,
         bridged=physout is not None,
@@ -230,6 +231,10 @@ def _context(
         sports=at.frame.sports,
         dports=at.frame.dports,
     )
+
+
+def _packet_of(flow: FiveTuple) -> Packet:
+    return Packet(flow.src, flow.dst, flow.proto, flow.sport, flow.dport)
 
 
 def _masquerade(at: Position, oif: Link) -> str | None:

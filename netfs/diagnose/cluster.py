@@ -38,6 +38,7 @@ def _all(known: Evidence) -> Iterator[Finding]:
     for node in known.topology.nodes.values():
         yield from conntrack.stale(known, node)
         yield from survey.translating_to_nobody(known, node)
+    yield from survey.every(known)
     if known.topology.kubernetes is not None:
         yield from _of_objects(known)
 
@@ -46,7 +47,6 @@ def _of_objects(known: Evidence) -> Iterator[Finding]:
     """What the API's objects say, held against the nodes."""
     for each in services.of(known.topology).all:
         yield from of_service(known, each)
-    yield from survey.every(known)
     yield from network_policies.unenforced(known)
 
 

@@ -23,6 +23,15 @@ def has_rules(view: NetNsView) -> bool:
     return view.netns.firewall is not None
 
 
+def text_of(view: NetNsView) -> str:
+    """All rules of a namespace, as their tools print them."""
+    known = view.netns.firewall
+    if known is None:
+        return ""
+    texts = (known.nft, known.iptables, known.ip6tables, known.iptables_legacy, known.ip6tables_legacy)
+    return "\n".join(each for each in texts if each)
+
+
 def judged_elsewhere(view: NetNsView) -> bool:
     """Whether programs of XDP or tc, or flows of Open vSwitch, decide on packets here: no snapshot holds them."""
     return any(

@@ -74,7 +74,8 @@ def _to_nobody(known: Evidence, trace: Trace) -> Iterator[Finding]:
 
 def _asked(known: Evidence, trace: Trace) -> tuple[Match | None, Packet | None]:
     """The Service's port that the trace's packet is for, and the packet as it was sent."""
-    if known.topology.kubernetes is None or not trace.forward.hops:
+    told = known.topology.kubernetes is not None or "/svc/" in trace.destination.name
+    if not told or not trace.forward.hops:
         return None, None
     sent = trace.forward.hops[0].packet
     return services.of(known.topology).match(sent.dst, sent.proto, sent.dport), sent

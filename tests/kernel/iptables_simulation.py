@@ -32,6 +32,8 @@ class Connection:
     """``snat`` and ``dnat``: what the nat chains were asked for already."""
     towards: Mapping[str, Packet] = field(default_factory=dict)
     """How an established packet is translated, by ``dnat`` (destination) and ``snat`` (source)."""
+    reply: Packet | None = None
+    """What the answer was when it came."""
     masquerade: str | None = None
     """The device whose address it got: by another one its packets do not leave (``nf_nat_oif_changed``)."""
 
@@ -106,7 +108,7 @@ class Simulation:
         towards = {"dnat": back, "snat": back}
         status = before.status | {"seen-reply"}
         now = Connection("established", original, "reply", before.mark, status, towards=towards)
-        return self.run(place, packet, replace(now, masquerade=before.masquerade))
+        return self.run(place, packet, replace(now, reply=packet, masquerade=before.masquerade))
 
     def second(self, place: str, packet: Packet, first: dict[str, Any], fate: Fate) -> list[Fate] | None:
         """Translated as the first one was. After an answer that was not tracked, the connection has none yet."""
@@ -208,6 +210,7 @@ class Simulation:
             ct_mark=connection.mark,
             nat_done=connection.state != "new" or manip(name) in connection.asked,
             original=connection.original,
+            reply=connection.reply,
             masquerade_source=known.masquerade(out, stand.packet) if out and name == "postrouting" else None,
             bridged=stand.physout is not None,
             physin=stand.physin,

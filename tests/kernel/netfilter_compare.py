@@ -94,10 +94,18 @@ class Fate:
 
 
 @lru_cache(maxsize=4)
+DEVICE_HOOKS = {"ingress": "c0", "egress": "s0"}
+"""The devices that the chains of these hooks are written for."""
+
+
 def view_of(nft: str) -> NetNsView:
-    """The router as a snapshot, with the rules that nft printed."""
+    """The router as a snapshot, with the rules that nft printed; some versions keep a chain's device to themselves."""
+    document = json.loads(nft)
+    for chain in (item["chain"] for item in document["nftables"] if "chain" in item):
+        if chain.get("hook") in DEVICE_HOOKS:
+            chain.setdefault("dev", DEVICE_HOOKS[chain["hook"]])
     links = (LOOPBACK, CLIENT, SERVER)
-    netns = NetNs(1, "router", links=links, addresses=ADDRESSES, firewall=Firewall(nft=nft))
+    netns = NetNs(1, "router", links=links, addresses=ADDRESSES, firewall=Firewall(nft=json.dumps(document)))
     return NetNsView(NodeSnapshot("router", "kernel", 1, (netns,)), netns, None)
 
 

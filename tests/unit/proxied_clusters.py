@@ -59,12 +59,12 @@ def proxied(*backends: str, address: str = WEB_IP, port: int = 80) -> list[str]:
         "-A OUTPUT -j KUBE-SERVICES",
         f"-A KUBE-SERVICES -d {address}/32 -p tcp -m tcp --dport {port} -j KUBE-SVC-WEB",
     ]
-    for number, backend in enumerate(backends):
+    for number, (name, backend) in enumerate(zip("ABCDEF", backends, strict=False)):
         left = len(backends) - number
         chance = f"-m statistic --mode random --probability {1 / left:.5f} " if left > 1 else ""
         lines += [
-            f"-A KUBE-SVC-WEB {chance}-j KUBE-SEP-{number}",
-            f"-A KUBE-SEP-{number} -p tcp -m tcp -j DNAT --to-destination {backend}",
+            f"-A KUBE-SVC-WEB {chance}-j KUBE-SEP-{name}",
+            f"-A KUBE-SEP-{name} -p tcp -m tcp -j DNAT --to-destination {backend}",
         ]
     return lines
 

@@ -10,7 +10,7 @@ from netfs.api import Cluster
 from netfs.diagnose.checks import proxies, survey
 from netfs.diagnose.evidence import SAMPLE
 from netfs.model.kubernetes import Kubernetes, ServicePort
-from netfs.model.snapshot import Firewall, Listener, NetNs
+from netfs.model.snapshot import Firewall, Listener
 from netfs.model.trace import Finding
 from tests.unit.clusters import Edit, add, new_address, no_address, no_route, route
 from tests.unit.proxied_clusters import WEB_IP, clustered, proxied, rules, service
@@ -301,13 +301,20 @@ def test_a_table_of_ipvs_is_held_against_the_endpoints_too() -> None:
     assert told(stale) == [("service-rules-stale", "error", "node2/default/svc/web")]
 
 
-def test_services_read_from_rules_are_not_judged_by_them() -> None:
-    def commented(netns: NetNs) -> NetNs:
-        return rules(
-            nat=[line.replace("-j", '-m comment --comment "default/web cluster IP" -j') for line in proxied(D)]
-        )(netns)
+def named(*backends: str) -> Edit:
+    """kube-proxy's rules, with the comments that tell whose they are."""
+    lines = [line.replace("-m tcp --dport", '-m comment --comment "default/web cluster IP" -m tcp --dport')
+             for line in proxied(*backends)]  # fmt: skip
+    return rules(
+        nat=[line.replace("-p tcp -m tcp -j", '-p tcp -m comment --comment "default/web" -m tcp -j') for line in lines]
+    )
 
-    assert told(clustered(None, LABELS, node1=commented, node2=rules(nat=proxied(B)))) == []
+
+def test_of_services_read_from_rules_only_a_node_that_lacks_them_is_told() -> None:
+    assert told(clustered(None, LABELS, node1=named(D), node2=named(B))) == []
+    cluster = clustered(None, LABELS, node2=named(B))
+    assert told(cluster) == [("service-rules-missing", "error", "node1/default/svc/web")]
+    assert errors(cluster)[0] == "service-rules-missing"
 
 
 def test_a_name_with_a_line_in_it_does_not_leave_the_comment_that_a_fix_is() -> None:

@@ -52,6 +52,8 @@ class HookContext:
     """The connection has its translation (or none) for this hook already: nat chains are not asked."""
     original: Packet | None = None
     """The connection's first packet before any translation; None: this packet, where it is new."""
+    reply: Packet | None = None
+    """Addresses and ports of the connection's answers as they come, where it is not new; None: not known."""
     masquerade_source: str | None = None
     """The address a masquerade would use on ``oif``; None: not known."""
     bridged: bool = False

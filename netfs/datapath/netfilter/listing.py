@@ -14,7 +14,7 @@ from netfs.datapath.netfilter.document import objects
 from netfs.datapath.netfilter.expressions import expression, kinds_of
 from netfs.datapath.netfilter.index import Rules
 from netfs.datapath.netfilter.patterns import members
-from netfs.datapath.netfilter.records import Chain, Elements, Opaque, Rule, Statement, Table
+from netfs.datapath.netfilter.records import Chain, Chance, Elements, Opaque, Rule, Statement, Table, Verdict
 from netfs.datapath.netfilter.scope import Quota, Scope, number_of, text_of
 from netfs.datapath.netfilter.statements import statements
 
@@ -123,6 +123,9 @@ class _Listing:
         devices = [devices] if isinstance(devices, str) else devices
         if not isinstance(devices, list) or not all(isinstance(device, str) for device in devices):
             raise NotUnderstoodError(f"devices of chain {name[:60]!r}")
+        if hook in ("ingress", "egress") and not devices:
+            elsewhere = Chance("nft does not print of which device the chain is"), Verdict("accept")
+            rules = (Rule(None, elsewhere, f"chain {name} of a device"), *rules)
         return Chain(
             family, table, name, rules, hook, kind, _priority(raw.get("prio", 0), family), policy, tuple(devices)
         )

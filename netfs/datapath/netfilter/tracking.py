@@ -61,4 +61,4 @@ def _first(ct: Ct, sight: Sight) -> Packet | None:
     if ct.direction == "reply" and sight.ct_state == "new" and sight.context.ct_direction == "original":
         now = sight.packet
         return Packet(now.dst, now.src, now.proto, now.dport, now.sport)
-    return None
+    return sight.context.reply if ct.direction == "reply" and sight.ct_state == "established" else None

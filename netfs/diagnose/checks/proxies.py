@@ -20,7 +20,7 @@ from netfs.diagnose.checks.masquerade import sample
 from netfs.diagnose.checks.services import usable
 from netfs.diagnose.commands import finding, some
 from netfs.diagnose.evidence import SAMPLE, Evidence
-from netfs.diagnose.rules import LOST, judged_elsewhere, met, ways
+from netfs.diagnose.rules import LOST, judged_elsewhere, met, text_of, ways
 from netfs.model import ip
 from netfs.model.kubernetes import ServicePort
 from netfs.model.link import Link
@@ -96,7 +96,7 @@ def _by_ipvs(view: NetNsView, address: str, port: ServicePort) -> Sent | None:
 
 def proxied(view: ServiceView) -> bool:
     """Whether kube-proxy is to serve it."""
-    return view.source == services.API and not view.headless and view.service.type != "ExternalName"
+    return not view.headless and view.service.type != "ExternalName"
 
 
 def of_node(evidence: Evidence, node: NetNsView, view: ServiceView) -> tuple[Finding, ...]:
@@ -126,14 +126,23 @@ def _of_port(
     sent = asked(evidence, node, address, port)
     if sent is None or not backends:
         return
-    yield from _stale(evidence, node, view, port, address, sent)
+    if view.source == services.API:
+        yield from _stale(evidence, node, view, port, address, sent)
     if view.service.internal_traffic_policy == "Local" and not _local(backends, node):
         if sample(evidence, node, family) is not None:
             yield no_local(node, view, f"{address}:{port.port}", backends, "warning")
     elif sent.left and not sent.targets and _expected(evidence, node, view, address, port):
-        yield rules_missing(node, view, f"{address}:{port.port}", backends)
-    elif sent.targets and port.node_port is not None:
+        if _owed(node, view, address):
+            yield rules_missing(node, view, f"{address}:{port.port}", backends)
+    elif sent.targets and port.node_port is not None and view.source == services.API:
         yield from _of_node_port(evidence, node, view, port, family, backends)
+
+
+def _owed(node: NetNsView, view: ServiceView, address: str) -> bool:
+    """Whether a node's rules are to translate an address. Where only rules tell of the Service, nobody knows what it
+    asks for: rules that name the address and do something else with it are then believed.
+    """
+    return view.source == services.API or address not in text_of(node)
 
 
 def _of_node_port(
@@ -258,7 +267,8 @@ def of_match(
                 f"# use {served[0]}:{number}, or widen kube-proxy's nodePortAddresses on {node.name}",
             )
             return
-    yield rules_missing(node, view, f"{address}:{number}", backends)
+    if _owed(node, view, address):
+        yield rules_missing(node, view, f"{address}:{number}", backends)
 
 
 def unwelcome(match: Match, source: str) -> bool:

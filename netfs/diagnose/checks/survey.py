@@ -14,10 +14,15 @@ from netfs.cluster.services import ServiceView
 from netfs.diagnose.checks.proxies import of_node, proxied, restart
 from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import SAMPLE, Evidence
+from netfs.diagnose.rules import text_of
 from netfs.model.trace import Finding
 
 BUDGET = 2_000
 """Up to so many pairs of node and Service all are asked; of more, those that the text of the rules makes doubtful."""
+FEW = 12
+"""Up to so many nodes are searched for Services that nobody but their rules tells of."""
+PROXYS = ("KUBE-SVC-", '"kube-proxy"')
+"""What the rules of kube-proxy are told by."""
 _ADDRESS = re.compile(r"[0-9a-f.:]{3,}")
 _TARGET = re.compile(
     r'--to-destination \[?([0-9a-f.:]+?)\]?(?::\d+)?(?=\s|$)|"dnat": \{[^{}]*"addr": "([^"]+)"', re.MULTILINE
@@ -26,7 +31,7 @@ _TARGET = re.compile(
 
 def every(evidence: Evidence) -> Iterator[Finding]:
     """The findings of all Services on all nodes, within the budget."""
-    if evidence.topology.kubernetes is None:
+    if evidence.topology.kubernetes is None and not _told_by_rules(evidence):
         return
     known = [view for view in services.of(evidence.topology).all if proxied(view)]
     nodes = list(evidence.topology.nodes.values())
@@ -37,6 +42,12 @@ def every(evidence: Evidence) -> Iterator[Finding]:
             yield from of_node(evidence, node, view)
 
 
+def _told_by_rules(evidence: Evidence) -> bool:
+    """Whether there are few nodes, and what kube-proxy wrote on them names Services."""
+    nodes = evidence.topology.nodes
+    return len(nodes) <= FEW and any(word in text_of(node) for node in nodes.values() for word in PROXYS)
+
+
 def _doubtful(
     evidence: Evidence, node: NetNsView, known: list[ServiceView], backends: frozenset[str], position: int
 ) -> Iterable[ServiceView]:
@@ -44,7 +55,7 @@ def _doubtful(
 
     All, where the rules translate to an address that nobody has.
     """
-    text = _text(node)
+    text = text_of(node)
     if any(not evidence.topology.owners.get(each) for each in _targets(text) - backends):
         return known
     named = set(_ADDRESS.findall(text))
@@ -56,7 +67,7 @@ def translating_to_nobody(evidence: Evidence, node: NetNsView) -> Iterator[Findi
     """`service-rules-stale` where nobody asked the API: a rule translates to a pod's address that no pod has."""
     if evidence.topology.kubernetes is not None:
         return
-    for target in sorted(_targets(_text(node))):
+    for target in sorted(_targets(text_of(node))):
         if owner := evidence.nobodys(target):
             yield to_nobody(node, target, owner)
 
@@ -70,15 +81,6 @@ def to_nobody(node: NetNsView, target: str, owner: NetNsView) -> Finding:
         f"a rule of {node.name} translates to {target}, which no pod of {owner.name} has",
         restart(node),
     )
-
-
-def _text(node: NetNsView) -> str:
-    """All rules of a node, as their tools print them."""
-    known = node.netns.firewall
-    if known is None:
-        return ""
-    texts = (known.nft, known.iptables, known.ip6tables, known.iptables_legacy, known.ip6tables_legacy)
-    return "\n".join(each for each in texts if each)
 
 
 def _targets(text: str) -> set[str]:
