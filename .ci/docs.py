@@ -63,10 +63,7 @@ def play(slug: str) -> str:
     if known is None:
         reason = lab_faults.fixture_only().get(slug)
         return f"the lab cannot play it: {reason}" if reason is not None else "the lab does not play it"
-    wanted = [f"--proxy {known.proxy}"] if known.proxy is not None else []
-    wanted += [f"--service {service}" for service in known.services]
-    wanted += ["--ipv6"] if known.probe.family == 6 else []
-    needs = f", in a lab made with `{' '.join(wanted)}`" if wanted else ""
+    needs = f", in a lab made with `{known.needs}`" if known.needs else ""
     return f"play it with `netfs lab break {slug}`{needs}"
 
 

@@ -128,7 +128,7 @@ def _explained(trace: Trace) -> Trace:
 
 def _with_fix(way: Direction, findings: tuple[Finding, ...]) -> Direction:
     """The finding of the drop's own name; of a rule's drop, the one that says what the rule is there for; failing
-    that, the only error there is.
+    that, the only error there is. A fix that is run elsewhere stays with its finding, which says where.
     """
     way = replace(way, branches=tuple(_with_fix(branch, findings) for branch in way.branches))
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -142,7 +142,8 @@ def _with_fix(way: Direction, findings: tuple[Finding, ...]) -> Direction:
     cause = next(iter(same or (here or errors if by_rule or len(errors) == 1 else [])), None)
     if cause is None:
         return way
-    return replace(way, drop=replace(way.drop, fix=cause.fix, slug=cause.slug))
+    fix = cause.fix if cause in here else None
+    return replace(way, drop=replace(way.drop, fix=fix, slug=cause.slug))
 
 
 def load(*uris: str, timeout: float | None = None) -> Cluster:

@@ -14,6 +14,8 @@ from netfs.lab.state import LabState
 from netfs.model.kubernetes import NetworkPolicy
 
 _FIXTURES = "fixture_only.toml"
+_HEADERS = {"icmp": 8, "tcp": 20, "udp": 8}
+"""Bytes of transport header."""
 _PROGRAMS = ("nft", "iptables", "ip6tables", "ipset", "conntrack")
 
 
@@ -33,6 +35,19 @@ class Probe:
     size: int = 56
     """Bytes of payload; sent with DF."""
     family: int = 4
+
+    @property
+    def question(self) -> str:
+        """The ``netfs trace`` that asks the same."""
+        words = ["netfs trace", self.src, self.address or self.dst]
+        if self.proto == "udp":
+            words.append("--proto udp")
+        words += [f"--port {self.port}"] if self.port is not None else []
+        words += [f"--sport {self.sport}"] if self.sport is not None else []
+        if self.size != Probe().size:
+            words.append(f"--size {self.size + _HEADERS[self.proto] + (40 if self.family == 6 else 20)}")
+        words += ["-6"] if self.family == 6 else []
+        return " ".join(words)
 
     def planned(self, lab: LabState) -> str:
         """Where ``dst`` is reached in a healthy lab. Raises LabError where the lab has it not."""
@@ -70,6 +85,14 @@ class Fault:
         words = {line.partition(": ")[2].split()[0] for line in (*self.breaks, *self.repairs)}
         proxy = {"nftables": "nft"}.get(self.proxy or "", self.proxy or "")
         return frozenset(word for word in (*words, proxy) if word.partition("-")[0] in _PROGRAMS)
+
+    @property
+    def needs(self) -> str:
+        """The options of ``netfs lab up`` that make a lab it can be played in; empty: any lab will do."""
+        words = [f"--proxy {self.proxy}"] if self.proxy is not None else []
+        words += [f"--service {text}" for text in self.services]
+        words += ["--ipv6"] if self.probe.family == 6 else []
+        return " ".join(words)
 
     @property
     def lab(self) -> dict[str, Any]:

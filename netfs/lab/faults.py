@@ -100,9 +100,7 @@ def _suits(lab: LabState, fault: Fault) -> None:
     if not missing and not unserved and fault.proxy in (None, lab.proxy):
         return
     what = f"Service {missing[0].partition('=')[0]}" if missing else f"kube-proxy on {fault.proxy or 'iptables'}"
-    words = [f"--proxy {fault.proxy}"] if fault.proxy else []
-    words += [f"--service {text}" for text in fault.services]
-    raise LabError(f"{fault.slug} needs {what}", where=f"lab {lab.name}", hint=f"netfs lab up {' '.join(words)}")
+    raise LabError(f"{fault.slug} needs {what}", where=f"lab {lab.name}", hint=f"netfs lab up {fault.needs}")
 
 
 def _known(slug: str) -> Fault:

@@ -27,6 +27,7 @@ FAULTS = {
             repair="ip link set cni0 up",
             seen=None,
             in_lab=True,
+            try_it=("netfs lab up", "netfs lab break vxlan-fdb-missing", "netfs trace pod-a pod-b", "netfs doctor"),
             found=True,
         ),
         SimpleNamespace(
@@ -39,6 +40,7 @@ FAULTS = {
             repair="bridge fdb append MAC dev flannel.1 dst NODE",
             seen="flannel-io/flannel#871",
             in_lab=True,
+            try_it=("netfs lab up", "netfs lab break vxlan-fdb-missing", "netfs trace pod-a pod-b", "netfs doctor"),
             found=True,
         ),
         SimpleNamespace(

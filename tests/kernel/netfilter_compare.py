@@ -93,11 +93,11 @@ class Fate:
     """The part of connections that fares so."""
 
 
-@lru_cache(maxsize=4)
 DEVICE_HOOKS = {"ingress": "c0", "egress": "s0"}
 """The devices that the chains of these hooks are written for."""
 
 
+@lru_cache(maxsize=4)
 def view_of(nft: str) -> NetNsView:
     """The router as a snapshot, with the rules that nft printed; some versions keep a chain's device to themselves."""
     document = json.loads(nft)

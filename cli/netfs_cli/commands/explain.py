@@ -39,6 +39,8 @@ class Explanation:
     """``netfs lab break`` can inject it."""
     found: bool
     """This version looks for it."""
+    try_it: tuple[str, ...] = ()
+    """The commands that play it in a lab and show it."""
     schema: str = "netfs.fault/v1"
 
 
@@ -101,4 +103,12 @@ def _explanation(fault: Fault) -> Explanation:
         seen=fault.seen,
         in_lab=fault.in_lab,
         found=fault.found,
+        try_it=_try_it(fault.slug) if fault.in_lab else (),
     )
+
+
+def _try_it(slug: str) -> tuple[str, ...]:
+    from netfs.lab.catalogue import catalogue
+
+    played = catalogue()[slug]
+    return (f"netfs lab up {played.needs}".rstrip(), f"netfs lab break {slug}", played.probe.question, "netfs doctor")

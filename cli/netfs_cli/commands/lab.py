@@ -196,10 +196,12 @@ def execute(member: str, argv: tuple[str, ...], name: str) -> int:
 def break_(settings: Settings, slug: str, name: str) -> int:
     """Inject a fault. netfs explain lists them."""
     import netfs.lab
+    from netfs.lab.catalogue import catalogue
     from netfs_cli.render import lab as render
 
     done = netfs.lab.break_fault(name, slug)
-    sys.stdout.write(render.changed(done, name, slug, terminal.ink(settings.colour, sys.stdout)))
+    question = catalogue()[slug].probe.question
+    sys.stdout.write(render.changed(done, name, slug, question, terminal.ink(settings.colour, sys.stdout)))
     return 0
 
 
@@ -214,7 +216,7 @@ def repair(settings: Settings, slug: str | None, name: str) -> int:
     from netfs_cli.render import lab as render
 
     done = netfs.lab.repair(name, slug)
-    sys.stdout.write(render.changed(done, name, None, terminal.ink(settings.colour, sys.stdout)))
+    sys.stdout.write(render.changed(done, name, None, None, terminal.ink(settings.colour, sys.stdout)))
     return 0
 
 

@@ -24,8 +24,9 @@ def fault(told: Explanation, ink: Ink, *, width: int | None) -> str:
     lines += [f"  {ink.dim(f'{head:<9}')} {column(text, 12, width)}" for head, text in paragraphs if text]
     if not told.found:
         lines += ["", f"  {ink.dim('This version does not look for it.')}"]
-    if told.in_lab:
-        lines += ["", f"  {ink.dim('try it')}    netfs lab break {printable(told.slug)} && netfs doctor"]
+    heads = ["try it", *[""] * len(told.try_it)]
+    lines += [""] if told.try_it else []
+    lines += [f"  {ink.dim(f'{head:<9}')} {printable(text)}" for head, text in zip(heads, told.try_it, strict=False)]
     return "\n".join(lines) + "\n"
 
 

@@ -65,10 +65,15 @@ def up(lab: LabAnswer, ink: Ink) -> str:
     return status(lab, ink) + "\n".join(lines) + "\n"
 
 
-def changed(done: tuple[str, ...], lab: str, slug: str | None, ink: Ink) -> str:
-    """What breaking or repairing did, line by line, and what to look at now. ``slug``: what is broken now."""
+def changed(done: tuple[str, ...], lab: str, slug: str | None, question: str | None, ink: Ink) -> str:
+    """What breaking or repairing did, line by line, and what to look at now.
+
+    ``slug``: what is broken now; ``question``: the trace that shows it.
+    """
     lines = [printable(line) for line in done] or ["nothing to do"]
-    lines += ["", ink.bold("Next:"), f"  netfs doctor{_source(lab)}"]
+    lines += ["", ink.bold("Next:")]
+    lines += [f"  {question}{_source(lab)}"] if question else []
+    lines += [f"  netfs doctor{_source(lab)}"]
     lines += [f"  netfs explain {printable(slug)}", f"  netfs lab repair{_name(lab)}"] if slug else []
     return "\n".join(lines) + "\n"
 
