@@ -1,4 +1,5 @@
-"""Writes the parts of the documentation that are made from the code: stages, faults, commands, JSON documents, names.
+"""Writes the parts of the documentation that are made from the code: stages, faults, commands, the words of iptables,
+JSON documents, names.
 
 A part stands between two comments of a page: <!-- made: NAME --> and <!-- end: NAME -->. What is around them
 is written by hand.
@@ -12,12 +13,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import click
 
 import netfs
+from netfs.datapath.netfilter.iptables.matches import CHANCES, MATCHES
+from netfs.datapath.netfilter.iptables.targets import TARGETS, UNEVALUATED
 from netfs.datapath.stages import STAGES
 from netfs.diagnose.catalogue import FAULTS, Fault
 from netfs.lab import faults as lab_faults
@@ -135,6 +138,23 @@ def documents() -> Iterator[str]:
     yield from table(("`schema`", "described by"), rows)
 
 
+def iptables() -> Iterator[str]:
+    """The matches and targets of iptables: which are evaluated, and why the others are not."""
+    rows = [("matches, evaluated", _listed(MATCHES)), *_reasoned("matches in doubt", CHANCES)]
+    builtin = ("ACCEPT", "DROP", "RETURN")
+    rows += [("targets, evaluated or inert", _listed((*builtin, *TARGETS))), *_reasoned("targets, named", UNEVALUATED)]
+    yield from table(("", "names"), rows)
+
+
+def _reasoned(what: str, reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for reason in dict.fromkeys(reasons.values()):
+        yield f"{what}: it {reason}", _listed(name for name in reasons if reasons[name] == reason)
+
+
+def _listed(found: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(found))
+
+
 def names() -> Iterator[str]:
     """The public names of the library."""
     yield ", ".join(f"`{name}`" for name in sorted(netfs.__all__, key=str.lower))
@@ -151,6 +171,7 @@ MADE: dict[str, Callable[[], Iterator[str]]] = {
     "faults": faults,
     "commands": commands,
     "documents": documents,
+    "iptables": iptables,
     "names": names,
 }
 

@@ -1,7 +1,8 @@
 """Raw firewall state, as the tools that own it print it; evaluated elsewhere.
 
 A tool is started only in a namespace that holds rules or sets of its kind, which the kernel is asked first
-(nfnetlink dumps, /proc/net/ip_tables_names), and asked only where that part of it is loaded already.
+(nfnetlink dumps, /proc/net/ip_tables_names), and asked only where that part of it is loaded already. Where all tables
+of nf_tables are iptables-nft's, and its tools tell them whole, nft is not started: it would say the same, much slower.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from struct import Struct
+from typing import NamedTuple
 
 from netfs.collect.modules import present
 from netfs.collect.netlink import (
@@ -23,7 +25,7 @@ from netfs.collect.netlink import (
 )
 
 NFT_MSG_GETTABLE = 10 << 8 | 1
-NFTA_TABLE_NAME = 1
+NFTA_TABLE_NAME, NFTA_TABLE_FLAGS = 1, 2
 IPSET_CMD_LIST = 6 << 8 | 7
 IPSET_PROTOCOL = 6
 IPSET_FLAG_LIST_SETNAME = 2
@@ -84,11 +86,15 @@ def read_firewall(
     ``file`` reads a file of /proc/thread-self/net.
     """
     wanted: list[str] = []
+    tables = _Tables({}, others=False)
     if netfilter is not None and parts.nft:
         try:
-            wanted += _held(netfilter)
+            tables = _held(netfilter)
         except REFUSALS as refused:
             gaps.append(("nft", said(refused)))
+    if tables.others:
+        wanted.append("nft")
+    wanted += tables.owned
     for field, module in parts.legacy:
         try:
             if file(f"{module}_names").strip():
@@ -107,19 +113,46 @@ def read_firewall(
                 wanted.append("ipvs")
         except OSError as refused:
             gaps.append(("ipvs", said(refused)))
-    return _run(wanted, gaps) if wanted else {}
+    found = _run(wanted, gaps) if wanted else {}
+    if not tables.others and not all(_whole(found.get(field, ""), names) for field, names in tables.owned.items()):
+        found |= _run(["nft"], gaps)
+    return found
 
 
-def _held(netfilter: Netlink) -> list[str]:
-    """Which of nft, iptables and ip6tables own a table. Raises OSError, InterruptedDumpError, MalformedError."""
+class _Tables(NamedTuple):
+    """The tables of the nf_tables subsystem."""
+
+    owned: dict[str, set[str]]
+    """The names of those that iptables-nft makes, by the field that its text is for."""
+    others: bool
+    """There are others, or flags that iptables does not tell (dormant)."""
+
+
+def _held(netfilter: Netlink) -> _Tables:
+    """Who owns the tables. Raises OSError, InterruptedDumpError, MalformedError."""
     data = netfilter.dump(NFT_MSG_GETTABLE, NFGENMSG.pack(0, 0, 0))
-    wanted: list[str] = []
+    owned: dict[str, set[str]] = {}
+    others = False
     for _, start, end in messages(data):
-        name = text(attributes(data, start + 4, end).get(NFTA_TABLE_NAME))
-        wanted.append("nft")
-        if name in XTABLES and data[start] in OWNERS:
-            wanted.append(OWNERS[data[start]])
-    return list(dict.fromkeys(wanted))
+        attrs = attributes(data, start + 4, end)
+        name, owner = text(attrs.get(NFTA_TABLE_NAME)), OWNERS.get(data[start])
+        if owner is not None and name in XTABLES:
+            owned.setdefault(owner, set()).add(name)
+            others = others or any(attrs.get(NFTA_TABLE_FLAGS, b""))
+        else:
+            others = True
+    return _Tables(owned, others)
+
+
+def _whole(saved: str, names: set[str]) -> bool:
+    """Whether iptables-nft-save told everything of its tables.
+
+    It says in a comment where it cannot ("contains incompatible base-chains, use 'nft' tool to list them").
+    """
+    lines = saved.splitlines()
+    return names <= {line[1:] for line in lines if line.startswith("*")} and not any(
+        line.startswith("#") and "incompatible" in line for line in lines
+    )
 
 
 def _ipsets(netfilter: Netlink) -> bool:

@@ -101,15 +101,16 @@ def _bridged_state(walk: Walk, frame: Frame) -> str:
 def _passed(at: Position, hook: str, run: Callable[[Packet], HookAnswer]) -> Frame | End:
     """The frame after the rules; a question stays what it is or is lost."""
     question, frame = at.frame.question, at.frame
-    answer = run(frame.packet if question is None else question_packet(question))
+    seen = frame.visible()
+    answer = run(seen if question is None else question_packet(question))
     if question is not None:
         return frame if answer.verdict == "accept" else _refused(at, hook, answer)
     if answer.verdict != "accept":
         return refused(at, hook, answer)
     before = frame.packet
-    if answer.packet != before:
-        at.frame = frame = frame.with_packet(answer.packet)
-    if answer.met or answer.packet != before:
+    if answer.packet != seen:
+        at.frame = frame = frame.after(answer.packet)
+    if answer.met or answer.packet != seen:
         passed(at, hook, before, answer, None)
     return frame
 

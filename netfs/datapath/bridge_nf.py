@@ -15,7 +15,7 @@ from netfs.cluster.netns import NetNsView
 from netfs.datapath import hooks
 from netfs.datapath.connection import five_tuple
 from netfs.datapath.frame import Frame
-from netfs.datapath.output import query_of, unread
+from netfs.datapath.output import by_rule, query_of, unread
 from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
 from netfs.datapath.routing import lookup, martian_check, reverse_check
 from netfs.model.link import Link
@@ -82,8 +82,9 @@ def prerouted(_walk: Walk, at: Position) -> Step:
             at.note("bridge", "forward", why)
             return at.go("neighbour", link=bridge, port=port, next_hop=hop.gateway, route=answer.route)
     elif not answer.usable:
-        why = f"translated to {packet.dst}, to which {view.name} has no route"
-        return drop(at, "bridge", "IP_INNOROUTES", why)
+        why, fix = by_rule(answer) or (f"{view.name} has no route to it", None)
+        slug = "route-blackhole" if answer.kind != "none" else None
+        return drop(at, "bridge", "IP_INNOROUTES", f"translated to {packet.dst}: {why}", fix=fix, slug=slug)
     frame = at.frame.addressed(at.frame.src_mac, bridge.mac)
     frame.born = at.frame.born
     return at.go("bridge-decide", frame=frame)

@@ -86,6 +86,17 @@ class Frame:
         """The bridge's port by which it came and met PREROUTING (``nf_bridge_info``); None: it met none on a bridge."""
         self._report: Packet | None = None
 
+    def visible(self) -> Packet:
+        """The packet as rules see it: with the addresses of its Ethernet header."""
+        if self.src_mac is None:
+            return self.packet
+        return replace(self.packet, src_mac=self.src_mac, dst_mac=self.dst_mac)
+
+    def after(self, packet: Packet) -> Frame:
+        """A copy after rules made ``packet`` of what was visible."""
+        macs = packet.src_mac or self.src_mac, packet.dst_mac or self.dst_mac
+        return self._copy(bare(packet), *macs)
+
     def change(self, **changes: Any) -> Frame:
         """A copy with some of the packet's fields changed."""
         return self._copy(replace(self.packet, **changes), self.src_mac, self.dst_mac)
@@ -166,6 +177,13 @@ class Frame:
                 outer,
             )
         return self._report
+
+
+def bare(packet: Packet) -> Packet:
+    """The packet without the addresses of an Ethernet header."""
+    if packet.src_mac is None and packet.dst_mac is None:
+        return packet
+    return replace(packet, src_mac=None, dst_mac=None)
 
 
 def _encapsulation(frame: Frame, outer: Encapsulation | None) -> Encapsulation:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from netfs.cluster.netns import NetNsView
 from netfs.datapath import conntrack, ipvs_in
 from netfs.datapath.connection import DESTINATION, INVALID, UNTRACKED, Branch, Connection, FiveTuple, Tracked
-from netfs.datapath.netfilter import HookAnswer, HookContext, chains_on, run_hook
+from netfs.datapath.frame import bare
+from netfs.datapath.netfilter import HookAnswer, HookContext, run_hook
+from netfs.datapath.output import query_of
 from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
 from netfs.datapath.routing import RouteAnswer, RouteQuery, lookup, select_source
 from netfs.datapath.routing.source_address import inet_select_addr
@@ -54,14 +56,13 @@ def forward(_walk: Walk, at: Position) -> Step:
 
 def output(_walk: Walk, at: Position) -> Step:
     """A packet made here; routed again where the rules changed what its route depends on."""
-    before = at.frame.packet
     step = _to_service(at, "output", None, at.link)
     if step is not None:
         return step
     step = meet(at, "output", None, at.link, "egress")
     for way in step.positions if isinstance(step, Ways) else (step,):
-        if isinstance(way, Position) and _reroutes(at.view, before, way.frame.packet):
-            way.stage, way.next_hop, way.route, way.rerouted = "output", None, None, True
+        if isinstance(way, Position) and way.rerouted is not None:
+            way.stage, way.next_hop, way.route = "output", None, None
     return step
 
 
@@ -70,18 +71,12 @@ def postrouting(_walk: Walk, at: Position) -> Step:
     return meet(at, "postrouting", at.iif, at.link, "neighbour")
 
 
-def _reroutes(view: NetNsView, before: Packet, after: Packet) -> bool:
-    """``ip_route_me_harder``: after a translation of the destination (``nf_nat_ipv4_local_fn``); after any change of
-    addresses, mark or TOS where chains that look for it lie on the hook (``nf_route_table_hook4``, ``ipt_mangle_out``).
-    """
-    if before is after:
-        return False
-    if before.dst != after.dst:
-        return True
-    if (before.src, before.mark, before.tos) == (after.src, after.mark, after.tos):
-        return False
-    layer = "ip6" if after.family == 6 else "ip"
-    return any(chain.type == "route" or chain.table == "mangle" for chain in chains_on(view, layer, "output"))
+def _decisive(view: NetNsView, routed: tuple[Packet, ...]) -> Packet:
+    """The packet as it was when its last route was found, or when there was none (``ip_route_me_harder``)."""
+    for packet in routed[:-1]:
+        if not lookup(view, query_of(packet, mark=packet.mark)).usable:
+            return packet
+    return routed[-1]
 
 
 def guarded(view: NetNsView) -> bool:
@@ -99,7 +94,7 @@ def meet(at: Position, hook: str, iif: Link | None, oif: Link | None, then: str,
         return unknown(at, "netfilter", f"the firewall of {view.name} could not be read: {gap.reason}")
     met = _entered(at, hook)
     context = _context(at, hook, iif, oif, physout, met)
-    answer = run_hook(view, hook, at.frame.packet, context)
+    answer = run_hook(view, hook, at.frame.visible(), context)
     if answer.verdict != "branches":
         return _follow(at.on(then), hook, met, answer)
     if len(answer.branches) > FOLLOWED:
@@ -121,7 +116,7 @@ def _to_service(at: Position, hook: str, iif: Link | None, oif: Link | None) -> 
     if met.connection is not None and (met.connection.service is not None or met.tracked.reply):
         return None
     context = replace(_context(at, hook, iif, oif, None, met), before=ipvs_in.PLACE[hook])
-    answer = run_hook(at.view, hook, at.frame.packet, context)
+    answer = run_hook(at.view, hook, at.frame.visible(), context)
     if answer.verdict != "accept" or ipvs_in.wanted(at.view, answer.packet) is None:
         return None
     return _follow(at.on("ipvs"), hook, met, answer)
@@ -176,7 +171,7 @@ def _follow(at: Position, hook: str, met: _Entered, answer: HookAnswer) -> Posit
     if lost is not None:
         return drop(at, "netfilter", "NETFILTER_DROP", f"{hook}: {lost}", slug="conntrack-full")
     before, undone = at.frame, met.connection if met.undo is not None else None
-    packet = answer.packet
+    packet = bare(answer.packet)
     if met.connection is not None and met.connection.service is not None and met.tracked.reply:
         if hook in ipvs_in.RESTORED:
             packet, undone = ipvs_in.restored(met.connection, packet), met.connection
@@ -186,6 +181,8 @@ def _follow(at: Position, hook: str, met: _Entered, answer: HookAnswer) -> Posit
     at.frame.tracked = tracked
     if packet != before.packet or answer.met:
         passed(at, hook, before.packet, answer, undone)
+    if answer.routed and at.stage == "egress":
+        at.rerouted = _decisive(at.view, answer.routed)
     return at
 
 
@@ -223,6 +220,7 @@ def _context(
         tracked=at.frame.tracked is not None and at.frame.tracked is not INVALID,
         masquerade_source=_masquerade(at, oif) if hook == "postrouting" and oif is not None else None,
         bridged=physout is not None,
+        socketless=at.frame.inner is not None and not at.frame.inner.local,
         physin=physin.name if physin is not None else None,
         physout=physout.name if physout is not None else None,
         fib=lambda result, flags, asked: _fib(at.view, result, flags, asked, iif, oif),

@@ -14,7 +14,7 @@ from netfs.datapath.connection import five_tuple
 from netfs.datapath.frame import Frame
 from netfs.datapath.position import End, Position, Step, Ways, drop, followed, unknown
 from netfs.datapath.request import number
-from netfs.datapath.routing import RouteAnswer, RouteQuery, describe, lookup, select_source
+from netfs.datapath.routing import RouteAnswer, RouteQuery, describe, describe_rule, lookup, select_source
 from netfs.datapath.vxlan import OVERHEAD
 from netfs.model.link import Link
 from netfs.model.packet import Packet
@@ -46,7 +46,8 @@ def route_local(_walk: Walk, at: Position) -> Step:
         off = _ipv6_off(at)
         if off is not None:
             return off
-    query = query_of(packet, oif=at.oif, mark=0 if at.frame.inner is not None and not at.rerouted else packet.mark)
+    asked = at.rerouted or packet
+    query = query_of(asked, oif=at.oif, mark=0 if at.frame.inner is not None and at.rerouted is None else asked.mark)
     answer = lookup(view, query)
     if not answer.usable and answer.kind != "unknown" and ":" in packet.dst and query.src is None:
         answer, query = _again_with_source(view, answer, query)
@@ -55,7 +56,7 @@ def route_local(_walk: Walk, at: Position) -> Step:
     if answer.kind == "unknown":
         return unknown(at, "output", answer.unknown or "the routing tables cannot be decided")
     if not answer.usable:
-        return _no_way(at, answer, packet.dst)
+        return _no_way(at, answer, asked.dst)
     if answer.kind == "broadcast" and at.frame.inner is None:
         return _to_all(at, packet)
     hops, left = followed(answer.nexthops)
@@ -137,8 +138,18 @@ def _no_way(at: Position, answer: RouteAnswer, dst: str) -> End:
     if answer.error not in (None, "ENETUNREACH") and answer.kind == "none":
         reason, why = answer.error or reason, f"the kernel refuses to send to {dst}: {answer.error}"
     slug = "route-blackhole" if answer.kind != "none" else None
+    why, fix = by_rule(answer) or (why, None)
     where = "pod" if at.view.pod is not None else "node"
-    return drop(at, "output", reason, f"{where} {at.view.name}: {why}", evidence=evidence, slug=slug)
+    return drop(at, "output", reason, f"{where} {at.view.name}: {why}", evidence=evidence, fix=fix, slug=slug)
+
+
+def by_rule(answer: RouteAnswer) -> tuple[str, str] | None:
+    """Where a policy rule refuses by itself: that in words, and the command that takes it away."""
+    rule = answer.rule
+    if rule is None or answer.route is not None or answer.kind not in ("blackhole", "unreachable", "prohibit"):
+        return None
+    tool = "ip -6" if rule.family == 6 else "ip"
+    return f"the rule {describe_rule(rule)} refuses it", f"{tool} rule del priority {rule.priority}"
 
 
 def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, left: str) -> Step:
@@ -162,7 +173,7 @@ def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, lef
         why += f", source {source}: {chosen}"
     why += left
     way = at.go(
-        "egress" if at.rerouted else "local-out",
+        "egress" if at.rerouted is not None else "local-out",
         link=link,
         frame=frame,
         oif=at.oif,

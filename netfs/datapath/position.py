@@ -15,6 +15,7 @@ from netfs.cluster.netns import NetNsView
 from netfs.datapath.connection import NOWHERE, Branch
 from netfs.datapath.frame import Frame
 from netfs.model.link import Link
+from netfs.model.packet import Packet
 from netfs.model.route import NextHop, Route
 from netfs.model.trace import DROPPED, UNKNOWN, Hop, RuleMet
 
@@ -70,7 +71,7 @@ class Position:
         port: Link | None = None,
         next_hop: str | None = None,
         route: Route | None = None,
-        rerouted: bool = False,
+        rerouted: Packet | None = None,
         branch: Branch = NOWHERE,
     ) -> None:
         self.stage = stage
@@ -87,7 +88,9 @@ class Position:
         self.next_hop = next_hop
         self.route = route
         self.rerouted = rerouted
-        """The OUTPUT hook changed what the route depends on, and the tables were asked again: it is not met twice."""
+        """As it was when the OUTPUT hook had it routed again: the tables are asked for that, and the hook is not met
+        twice.
+        """
         self.branch = branch
 
     def go(
@@ -102,7 +105,7 @@ class Position:
         port: Link | None = None,
         next_hop: str | None = None,
         route: Route | None = None,
-        rerouted: bool = False,
+        rerouted: Packet | None = None,
     ) -> Position:
         """The next position on the same trail; what is not given stays (place, frame) or is cleared (the rest)."""
         return Position(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from netfs.datapath.output import query_of, size, unread
+from netfs.datapath.output import by_rule, query_of, size, unread
 from netfs.datapath.position import End, Position, Step, Ways, drop, followed, unknown
 from netfs.datapath.routing import RouteAnswer, describe, lookup, martian_check, reverse_check
 from netfs.model import ip
@@ -137,14 +137,8 @@ def _no_way(at: Position, answer: RouteAnswer) -> End:
         return drop(at, "route", "IP_INNOROUTES", f"{view.name} has no route to {dst}", evidence=evidence)
     if answer.kind not in REFUSALS:
         return unknown(at, "route", f"a route of type {answer.kind} decides on {dst}: not modelled")
-    return drop(
-        at,
-        "route",
-        REFUSALS[answer.kind],
-        f"a {answer.kind} route of {view.name} refuses {dst}",
-        evidence=evidence,
-        slug="route-blackhole",
-    )
+    why, fix = by_rule(answer) or (f"a {answer.kind} route of {view.name} refuses {dst}", None)
+    return drop(at, "route", REFUSALS[answer.kind], why, evidence=evidence, fix=fix, slug="route-blackhole")
 
 
 def _forward(at: Position, answer: RouteAnswer, hop: NextHop, left: str) -> Step:

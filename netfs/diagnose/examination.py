@@ -133,6 +133,7 @@ CAUSES: tuple[str, ...] = (
     "vxlan-outer-blocked",
     "service-selector-mismatch",
     "service-no-endpoints",
+    "service-port-missing",
     "service-rules-missing",
     "service-rules-stale",
     "service-local-policy-no-endpoint",

@@ -47,6 +47,7 @@ SLUG_OF_REASON = {
 }
 """The fault that a kernel's reason names, where the drop itself names none."""
 SAME_EVENT = {
+    "accept-local-needed": "masquerade-missing",
     "rp-filter-strict": "route-asymmetric",
     "mtu-overlay-too-big": "mtu-underlay-mismatch",
     "mtu-mismatch-veth": "mtu-underlay-mismatch",
@@ -119,6 +120,8 @@ def _of_drop(known: Evidence, trace: Trace, drop: Drop, state: list[Finding]) ->
     slug = _slug(drop)
     if slug is None:
         return None
+    if slug == "route-loop" and (shortened := traced.shortened(trace, drop)) is not None:
+        return shortened
     really = traced.of_rule(known, trace, drop, state)
     if really is not None and not isinstance(really, str):
         return really

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -11,13 +12,17 @@ from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.services import Match
 from netfs.diagnose.checks import conntrack, network_policies, proxies, survey
 from netfs.diagnose.checks.masquerade import masquerades, sample, unmasqueraded
-from netfs.diagnose.checks.services import of_service
+from netfs.diagnose.checks.services import of_service, port_missing
+from netfs.diagnose.checks.serving import Client
 from netfs.diagnose.commands import advised
 from netfs.diagnose.evidence import SAMPLE, Evidence
 from netfs.model import ip
 from netfs.model.packet import Packet
 from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Drop, Finding, Hop, Trace
 
+MASQUERADE_MARK = 0x4000
+"""What kube-proxy marks packets with that it will masquerade (``--iptables-masquerade-bit`` 14)."""
+_SETS_TTL = re.compile(r" -j (?:TTL|HL) |\b(?:ttl|hoplimit) set ")
 PROXYS = ("KUBE-", "kube-proxy")
 """What the rules that kube-proxy wrote are told by: its chains of iptables, its table of nftables."""
 
@@ -43,11 +48,14 @@ def shown(known: Evidence, trace: Trace) -> Iterator[Finding]:
     yield from _tracked(known, trace)
     yield from _unknown_rules(trace)
     yield from _unmasqueraded(known, trace)
+    yield from _marked(known, trace)
     yield from network_policies.of_trace(known, trace)
 
 
 def _service(known: Evidence, trace: Trace) -> Iterator[Finding]:
     match, sent = _asked(known, trace)
+    if match is None and sent is not None and trace.forward.verdict != DELIVERED:
+        yield from port_missing(known, sent)
     if match is None or sent is None:
         return
     yield from of_service(known, match.view)
@@ -92,14 +100,16 @@ def _entry(known: Evidence, trace: Trace, match: Match, sent: Packet) -> NetNsVi
     return known.topology.nodes[name] if name is not None else None
 
 
-def _client(trace: Trace, node: NetNsView, sent: Packet) -> proxies.Client | None:
+def _client(trace: Trace, node: NetNsView, sent: Packet) -> Client | None:
     """The sender as the node meets it; None: the packet never came there."""
+    before = sent
     for hop in trace.forward.hops:
-        if hop.netns_id == node.netns.id and hop.node == node.node.name and hop.packet.dst == sent.dst:
+        if hop.netns_id == node.netns.id and hop.node == node.node.name and before.dst == sent.dst:
             link = node.links_by_name.get(hop.device)
-            if hop.packet.src in node.owned or link is None:
-                return proxies.Client(hop.packet.src, None)
-            return proxies.Client(hop.packet.src, node.links.get(link.master or 0, link))
+            if before.src in node.owned or link is None:
+                return Client(before.src, None)
+            return Client(before.src, node.links.get(link.master or 0, link))
+        before = hop.packet
     return None
 
 
@@ -163,6 +173,20 @@ def _unmasqueraded(known: Evidence, trace: Trace) -> Iterator[Finding]:
     )
 
 
+def _marked(known: Evidence, trace: Trace) -> Iterator[Finding]:
+    """`masquerade-missing`: kube-proxy marked the packet for it, and its node sent it on from the client's address."""
+    if trace.verdict == DELIVERED or _asked(known, trace)[0] is None:
+        return
+    for way in ways(trace.forward):
+        for before, hop in pairwise(way.hops):
+            view = _view(known, hop) if hop.packet.dst != before.packet.dst else None
+            if view is None or not view.is_node or not hop.packet.mark & MASQUERADE_MARK:
+                continue
+            here = [each.packet for each in way.hops if (each.node, each.netns_id) == (hop.node, hop.netns_id)]
+            if here[-1].src == before.packet.src and here[-1].dst == hop.packet.dst:
+                yield proxies.unmasqueraded(view, before.packet, hop.packet.dst)
+
+
 def _inside(known: Evidence, address: str) -> bool:
     """Whether an address is a node's, a pod's or a Service's."""
     owners = known.topology.owners.get(address, ())
@@ -183,6 +207,25 @@ def of_rule(known: Evidence, trace: Trace, drop: Drop, state: list[Finding]) -> 
     if found := _invalid(trace, drop, state) or _unwelcome(known, trace, drop):
         return found
     return network_policies.of_drop(known, trace, drop)
+
+
+def shortened(trace: Trace, drop: Drop) -> Finding | None:
+    """`firewall-rule-drops` of a TTL that ran out because a rule set it, and no route led in a circle."""
+    found = (way for each in (trace.forward, trace.reverse) for way in ways(each) if way.drop is drop)
+    for before, hop in pairwise(next(found, trace.forward).hops):
+        rule = next((each for each in hop.rules if each.decided and _SETS_TTL.search(each.rule)), None)
+        if rule is None or hop.packet.ttl >= before.packet.ttl:
+            continue
+        return Finding(
+            "firewall-rule-drops",
+            "error",
+            f"{hop.netns}/{hop.device}",
+            f"{rule.chain}: {rule.rule}: leaves the packet a TTL of {hop.packet.ttl}; {drop.why}",
+            advised(f"# let this rule leave a larger TTL, or delete it: {rule.chain}: {rule.rule}"),
+            node=hop.node,
+            netns=hop.netns,
+        )
+    return None
 
 
 def _unwelcome(known: Evidence, trace: Trace, drop: Drop) -> Finding | None:

@@ -72,12 +72,18 @@ class Fault:
     probe: Probe = field(default_factory=Probe)
     lost: bool = True
     """Whether the probe goes unanswered while the fault lasts."""
+    iptables_breaks: tuple[str, ...] = ()
+    """What breaks a lab whose rules are iptables's, where that is something else; ``{iptables}`` is its program."""
     proxy: str | None = None
     """The mode of kube-proxy it needs; None: any."""
     services: tuple[str, ...] = ()
     """The Services it needs."""
     policies: tuple[NetworkPolicy, ...] = ()
     """The policies that its lines put into the API."""
+
+    def breaks_in(self, mode: str) -> tuple[str, ...]:
+        """The lines that break a lab whose kube-proxy, and flannel, run in this mode."""
+        return self.iptables_breaks if self.iptables_breaks and mode.startswith("iptables") else self.breaks
 
     @property
     def tools(self) -> frozenset[str]:
@@ -130,6 +136,7 @@ def _fault(slug: str, entry: dict[str, Any]) -> Fault:
         repairs=tuple(entry["repair"]),
         probe=Probe(**entry.get("probe", {})),
         lost=entry.get("lost", True),
+        iptables_breaks=tuple(entry.get("break-iptables", ())),
         proxy=entry.get("proxy"),
         services=tuple(entry.get("services", ())),
         policies=_policies(entry.get("policies", ())),

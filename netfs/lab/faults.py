@@ -2,8 +2,9 @@
 
 A fault is an entry of ``faults/*.toml``: lines ``MEMBER: command``, with the plan's own values in braces
 (``{pod-b.hostveth}``, ``{node2.vtep_mac}``, ``{plan.pod_mtu}``) and those of Services by their name
-(``{web.cluster_ips[0]}``). Commands are programs, ``sysctl``, and words of the lab's own, which say a part of the
-plan again:
+(``{web.cluster_ips[0]}``). ``break-iptables`` has the lines for a lab whose rules are iptables's, where those of
+``break`` would harm nothing; ``{iptables}`` is the program that wrote them. Commands are programs, ``sysctl``, and
+words of the lab's own, which say a part of the plan again:
 
 - ``restore``: addresses, default route and link state of a node or pod;
 - ``remotes``: a node's routes, neighbours and FDB entries for the other nodes;
@@ -39,6 +40,15 @@ from netfs.lab.state import LabState
 from netfs.model.kubernetes import Kubernetes
 
 _CLUSTER = "cluster"
+_ALREADY = (
+    "Address already assigned",
+    "Address not found",
+    "Cannot assign requested address",
+    "File exists",
+    "No such file or directory",
+    "No such process",
+)
+"""What the tools say of something that is there, or gone, already."""
 
 __all__ = ["Fault", "Probe", "break_fault", "catalogue", "fixture_only", "repair"]
 
@@ -57,7 +67,7 @@ def break_fault(name: str, slug: str) -> tuple[str, ...]:
             raise LabError(f"{slug} needs IPv6", where=f"lab {name}", hint="netfs lab up --ipv6")
         _suits(lab, fault)
         whole = _plan(lab)
-        steps = [_resolve(whole, lab, line) for line in fault.breaks]
+        steps = [_resolve(whole, lab, line) for line in fault.breaks_in(lab.proxy)]
         state.save(replace(lab, broken=(*lab.broken, slug)))
         try:
             broken = _play(lab, whole, fault, steps)
@@ -85,7 +95,8 @@ def repair(name: str, slug: str | None = None) -> tuple[str, ...]:
         for one in [slug] if slug is not None else reversed(lab.broken):
             fault = _known(one)
             steps = [_resolve(whole, lab, line) for line in fault.repairs]
-            lab = _play(lab, whole, fault, steps)
+            for step in steps:
+                lab = _undone(lab, whole, fault, step)
             lab = replace(lab, broken=tuple(other for other in lab.broken if other != one))
             state.save(lab)
             done += _told(steps)
@@ -120,7 +131,9 @@ def _plan(lab: LabState) -> Plan:
 
 def _resolve(whole: Plan, lab: LabState, line: str) -> tuple[str, str]:
     """(member, command) of a line, with the plan's values. Raises LabError for a member this lab lacks."""
-    named: dict[str, Any] = {"plan": whole, **{one.name: one for one in lab.planned.services}, **whole.members}
+    program = "iptables-legacy" if lab.proxy == "iptables-legacy" else "iptables-nft"
+    named: dict[str, Any] = {"plan": whole, "iptables": program}
+    named |= {one.name: one for one in lab.planned.services} | whole.members
     try:
         target, _, command = line.format_map(named).partition(": ")
     except KeyError as error:
@@ -141,6 +154,16 @@ def _play(lab: LabState, whole: Plan, fault: Fault, steps: Iterable[tuple[str, s
         else:
             inside.capture(lab, lab.member(target), _work(lab, whole, target, words))
     return lab
+
+
+def _undone(lab: LabState, whole: Plan, fault: Fault, step: tuple[str, str]) -> LabState:
+    """The same for one step of a repair: somebody, by the finding's own fix, may have done it already."""
+    try:
+        return _play(lab, whole, fault, [step])
+    except LabError as error:
+        if not any(word in error.what for word in _ALREADY):
+            raise
+        return lab
 
 
 def _told(steps: Iterable[tuple[str, str]]) -> tuple[str, ...]:

@@ -88,6 +88,8 @@ def test_up_with_services_and_a_policy_shows_them(
         ("kind: NetworkPolicy\nmetadata: {}", "NetworkPolicy: metadata.name is missing"),
         ("kind: [", "is not YAML"),
         (None, "cannot be read: No such file or directory"),
+        ("kind: Service\nmetadata: {name: web}\nspec: {}", "holds no NetworkPolicy"),
+        ("", "holds no NetworkPolicy"),
     ],
 )
 def test_a_policy_that_cannot_be_read_is_one_line(run: Run, tmp_path: Path, text: str | None, said: str) -> None:

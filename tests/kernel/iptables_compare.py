@@ -114,7 +114,7 @@ def compare(cases: Sequence[IptablesCase], answers: Sequence[dict[str, Any]], fo
         for at, sent in enumerate(case.sent):
             rounds = [each[at] for each in answer["rounds"]]
             for text in differences(follower, sent, rounds, report):
-                report.wrong.append(f"case {number}: {text}\n{sent}\n{rounds}\n{listing(answer['firewall'])}")
+                report.wrong.append(f"case {number}: {text}\n{sent}\n{rounds}\n{listing(answer['firewall'])}{case.nft}")
     return report
 
 

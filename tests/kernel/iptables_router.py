@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from typing import Any
 
 from netfs.collect import Target, collect
@@ -86,12 +87,10 @@ EMPTY = "".join(
     f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in CHAINS[table]) + "COMMIT\n" for table in TABLES
 )
 SAVES = {
-    "nft": ["nft", "-j", "list", "ruleset"],
     "iptables": ["iptables-nft-save", "-c"],
     "ip6tables": ["ip6tables-nft-save", "-c"],
     "iptables_legacy": ["iptables-legacy-save", "-c"],
     "ip6tables_legacy": ["ip6tables-legacy-save", "-c"],
-    "ipset": ["ipset", "save"],
 }
 """By the field of ``Firewall``."""
 
@@ -197,11 +196,19 @@ class IptablesRouter(Router):
                 self.loaded.add(program)
         if case["nft"]:
             run("nft", "-f", "-", text=case["nft"])
-        wanted = ["nft"] + [program.replace("-", "_") for program in sorted(self.loaded)]
-        wanted += [program.removesuffix("-nft") for program, _ in case["restores"] if program.endswith("-nft")]
-        wanted += ["ipset"] if case["ipset"] else []
-        self.saved = [field for field in wanted if field.startswith("ip") and field != "ipset"]
-        return {field: run(*SAVES[field]) for field in wanted}
+        self.saved = [program.replace("-", "_") for program in sorted(self.loaded)]
+        self.saved += [program.removesuffix("-nft") for program, _ in case["restores"] if program.endswith("-nft")]
+        return self.firewall()
+
+    def firewall(self) -> dict[str, str]:
+        """The rules, as ``netfs collect`` reads them."""
+        (node,) = collect([Target("router", f"/proc/{os.getpid()}/ns/net")])
+        (netns,) = node.namespaces
+        missing = [gap for gap in node.gaps if gap.what != "link-netns"]
+        if missing:
+            raise SystemExit(f"the collector left out: {missing}")
+        found = asdict(netns.firewall) if netns.firewall is not None else {}
+        return {name: text for name, text in found.items() if text is not None}
 
     def play(self, case: dict[str, Any]) -> dict[str, Any]:
         """Load rules, play three rounds, and tell what came of each packet."""

@@ -68,7 +68,8 @@ class Walked:
         link = next(link for link in router.links.values() if link.name == DEVICES[place])
         master = router.links.get(link.master or 0)
         to = packet.dst_mac or (master or link).mac
-        return Position("receive", router, link, Frame(packet, packet.src_mac or STATIONS[place], to))
+        bare = replace(packet, src_mac=None, dst_mac=None)
+        return Position("receive", router, link, Frame(bare, packet.src_mac or STATIONS[place], to))
 
     def fates(self, walk: Walk, ends: list[End]) -> list[Fate]:
         return [self.fate(walk, end) for end in ends]

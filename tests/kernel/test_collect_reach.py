@@ -276,6 +276,35 @@ print(json.dumps({"nft": held.nft, "iptables": held.iptables, "ip6tables": held.
     assert (answer["ip6tables"], answer["plain"], answer["after"]) == (None, None, "")
 
 
+@pytest.mark.parametrize(
+    ("added", "asked"),
+    [
+        ("", ["iptables"]),
+        ("add table inet mine", ["iptables", "nft"]),
+        ("add table ip nat { flags dormant; }", ["iptables", "nft"]),
+        ("add chain ip filter mine { type filter hook input priority 5; }", ["iptables", "nft"]),
+    ],
+    ids=("iptables alone", "another table", "a dormant table", "another base chain"),
+)
+def test_what_iptables_tells_whole_is_not_asked_of_nft(
+    added: str, asked: list[str], require_program: Callable[[str], str]
+) -> None:
+    for program in ("nft", "iptables-nft", "iptables-nft-save"):
+        require_program(program)
+    held = inside(
+        f"""
+ip netns add fw
+ip netns exec fw iptables-nft -A FORWARD -s 10.244.0.0/16 -j ACCEPT
+ip netns exec fw nft '{added}'
+""",
+        START
+        + """
+held = collect([Target("fw", "/run/netns/fw")])[0].namespaces[0].firewall
+print(json.dumps(sorted(name for name in ("nft", "iptables", "ip6tables") if getattr(held, name) is not None)))""",
+    )
+    assert held == asked
+
+
 def test_a_missing_tool_is_a_gap_that_names_it(require_program: Callable[[str], str]) -> None:
     require_program("nft")
     (node,) = inside(

@@ -14,6 +14,7 @@ from netfs.lab.proxy.frontend import Site
 from netfs.model.kubernetes import EndpointPort, EndpointSlice, Kubernetes, Service, ServicePort, SliceEndpoint
 from tests.kernel.iptables_case import IptablesCase
 from tests.kernel.iptables_compare import Report, compare, play
+from tests.kernel.iptables_long import long_case
 from tests.kernel.iptables_random import counted_case, dense_case, iptables_case
 from tests.kernel.iptables_scenarios import BACKENDS, SCENARIOS, packet, refusals, table
 from tests.kernel.iptables_sets import sets_case
@@ -46,14 +47,14 @@ def agreed(cases: Sequence[IptablesCase], unshare: str) -> Report:
     return report
 
 
-@pytest.mark.parametrize("start", [0, 30])
+@pytest.mark.parametrize("start", [0, 25])
 def test_random_rule_sets(start: int, unshare: str) -> None:
-    report = agreed([iptables_case(seed) for seed in range(start, start + 30)], unshare)
+    report = agreed([iptables_case(seed) for seed in range(start, start + 25)], unshare)
     assert report.translated
     assert report.marked
 
 
-@pytest.mark.parametrize(("start", "count"), [(0, 20), pytest.param(100, 100, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("start", "count"), [(0, 15), pytest.param(100, 100, marks=pytest.mark.soak)])
 def test_random_rule_sets_on_a_bridge(start: int, count: int, unshare: str) -> None:
     cases = [iptables_case(seed, bridge=True) for seed in range(start, start + count)]
     report = compare(cases, play(cases, unshare), Walked.of)
@@ -66,6 +67,13 @@ def test_random_matches(start: int, count: int, unshare: str) -> None:
     """Two dozen matches a case: a packet's mark has a bit for each that it fulfils."""
     report = agreed([dense_case(seed) for seed in range(start, start + count)], unshare)
     assert report.marked > 5 * count
+
+
+@pytest.mark.parametrize(("start", "count"), [(0, 6), pytest.param(100, 100, marks=pytest.mark.soak)])
+def test_random_long_chains(start: int, count: int, unshare: str) -> None:
+    """What is found by an index is what is met one by one."""
+    report = agreed([long_case(seed) for seed in range(start, start + count)], unshare)
+    assert report.marked > count
 
 
 @pytest.mark.parametrize(("start", "count"), [(0, 10), pytest.param(100, 200, marks=pytest.mark.soak)])

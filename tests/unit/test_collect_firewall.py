@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from netfs.collect import conntrack, firewall
+from netfs.collect.netlink import NETLINK_NETFILTER, Netlink
 from netfs.collect.read import Raw, Reader
 
 HEADINGS = (
@@ -68,6 +69,36 @@ def test_a_table_that_is_kept_from_us_is_a_gap(parts: firewall.Parts) -> None:
     gaps: list[tuple[str, str]] = []
     assert firewall.read_firewall(None, parts, file, gaps) == {}
     assert gaps == [("ipvs", "Permission denied")]
+
+
+SAVE = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n*nat\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
+UNTOLD = "# Table `filter' contains incompatible base-chains, use 'nft' tool to list them.\n"
+
+
+@pytest.mark.parametrize(
+    ("saved", "others", "asked"),
+    [
+        (SAVE, False, {"iptables"}),
+        (SAVE, True, {"iptables", "nft"}),
+        (SAVE + UNTOLD, False, {"iptables", "nft"}),
+        ("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", False, {"iptables", "nft"}),
+        (None, False, {"nft"}),
+    ],
+    ids=("all told", "a table of nft's", "a chain of nft's", "a table is missing", "no iptables-save"),
+)
+def test_nft_is_asked_where_iptables_does_not_tell_everything(
+    saved: str | None, others: bool, asked: set[str], parts: firewall.Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.nft, parts.ipvs = True, False
+    monkeypatch.setattr(firewall, "_held", lambda _: firewall._Tables({"iptables": {"filter", "nat"}}, others))
+    monkeypatch.setitem(firewall.COMMANDS, "nft", ("printf", "%s", "{}"))
+    program = ("printf", "%s", saved) if saved is not None else ("no-such-program",)
+    monkeypatch.setitem(firewall.COMMANDS, "iptables", program)
+    gaps: list[tuple[str, str]] = []
+    with Netlink(NETLINK_NETFILTER, bytearray(1 << 16)) as netfilter:
+        found = firewall.read_firewall(netfilter, parts, table(b""), gaps)
+    assert set(found) == asked
+    assert bool(gaps) == (saved is None)
 
 
 def read_with(tracked: int | None, *, listing: bool) -> tuple[Raw, list[str]]:

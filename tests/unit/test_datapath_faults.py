@@ -14,6 +14,7 @@ import pytest
 from netfs.cluster.endpoint import resolve
 from netfs.datapath import request, trace
 from netfs.model.address import NUD_FAILED, NUD_PERMANENT, FdbEntry, Neighbour
+from netfs.model.route import Rule
 from netfs.model.snapshot import NetNs
 from netfs.model.trace import Direction, Trace
 from tests.unit import clusters
@@ -166,6 +167,16 @@ def test_a_healthy_lab_delivers_both_ways() -> None:
         ("pod-b", "eth0"),
         ("pod-a", "eth0"),
     ]
+
+
+def test_a_policy_rule_that_refuses_by_itself_is_named_and_can_be_taken_away() -> None:
+    """No route is to blame, and none is named."""
+    refusing = Rule(family=4, priority=77, src="10.244.1.2/32", action="prohibit")
+    answer = traced({"node1": lambda netns: replace(netns, rules=(refusing, *netns.rules))})
+    assert lost(answer) == ("forward", "node1", "cni0", "EACCES")
+    assert answer.forward.drop is not None
+    assert answer.forward.drop.why == "the rule 77: from 10.244.1.2 prohibit refuses it"
+    assert answer.forward.drop.fix == "ip rule del priority 77"
 
 
 def test_every_hop_counts_from_one_and_says_why() -> None:

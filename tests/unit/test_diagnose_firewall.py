@@ -151,6 +151,21 @@ def test_a_rule_that_hides_the_word_on_sizes_is_found() -> None:
     ]
 
 
+def test_the_word_on_sizes_comes_from_the_other_end_of_the_tunnel_and_not_from_this_one() -> None:
+    assert found("pmtu-icmp-blocked", node1=rules(filter=["-A FORWARD -s 10.244.1.0/24 -j DROP"])) == []
+    assert found("pmtu-icmp-blocked", node1=rules(filter=["-A FORWARD -s 10.244.2.0/24 -j DROP"])) != []
+
+
+def test_a_ttl_that_a_rule_sets_is_no_loop() -> None:
+    short = "-A PREROUTING -s 10.244.1.2/32 -p tcp -j TTL --ttl-set 1"
+    after = "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.244.2.3:80"
+    answer = clustered(node1=rules(mangle=[short], nat=[after])).trace("pod-a", "pod-b", proto="tcp", port=80)
+    assert [each.slug for each in answer.findings] == ["firewall-rule-drops"]
+    assert f"mangle PREROUTING: {short}: leaves the packet a TTL of 1" in answer.findings[0].evidence
+    assert answer.forward.drop is not None
+    assert answer.forward.drop.slug == "firewall-rule-drops"
+
+
 def test_a_match_that_cannot_be_known_is_told_by_the_trace() -> None:
     text = json.dumps(
         {

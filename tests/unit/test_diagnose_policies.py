@@ -59,6 +59,19 @@ def test_a_policy_that_rules_enforce() -> None:
     assert tcp(cluster, "pod-a", "pod-b").findings == ()
 
 
+def test_a_rule_that_may_enforce_a_policy_is_never_to_be_deleted() -> None:
+    """Policies promise nothing of ICMP; whoever enforces one mostly drops it too."""
+    answers = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+    agent = rules(filter=[answers, "-A FORWARD -d 10.244.2.2/32 -j DROP"])
+    answer = governed(GUARD_B, node2=agent).trace("pod-c", "pod-b")
+    (lost,) = [each for each in answer.findings if each.severity == "error"]
+    assert lost.slug == "firewall-rule-drops"
+    assert "the rule may enforce NetworkPolicy default/guard-b" in lost.evidence
+    assert lost.fix.startswith("# if the rule enforces default/guard-b, change that: kubectl -n default edit")
+    assert answer.forward.drop is not None
+    assert answer.forward.drop.fix == lost.fix
+
+
 def test_egress_is_held_against_the_senders_side() -> None:
     cluster = governed(SILENT_C)
     assert told(cluster) == [("networkpolicy-unenforced", "warning", "default/networkpolicy/silent-c")]

@@ -9,7 +9,7 @@ import pytest
 from netfs.api import Cluster
 from netfs.diagnose.checks import proxies, survey
 from netfs.diagnose.evidence import SAMPLE
-from netfs.model.kubernetes import Kubernetes, ServicePort
+from netfs.model.kubernetes import EndpointPort, EndpointSlice, Kubernetes, ServicePort, SliceEndpoint
 from netfs.model.snapshot import Firewall, Listener
 from netfs.model.trace import Finding
 from tests.unit.clusters import Edit, add, new_address, no_address, no_route, route
@@ -57,7 +57,9 @@ def test_no_ready_endpoint() -> None:
     assert errors(cluster) == ["service-no-endpoints"]
     drop = cluster.trace("pod-a", "svc/web", proto="tcp").forward.drop
     assert drop is not None
-    assert (drop.slug, drop.fix) == ("service-no-endpoints", only(cluster).fix)
+    assert (drop.slug, drop.fix) == ("service-no-endpoints", None), "what is run elsewhere stays with its finding"
+    lost = cluster.trace("pod-a", "svc/web", proto="tcp").findings[0]
+    assert lost.fix.startswith("# make a pod of default/svc/web ready: kubectl -n default describe")
 
 
 def test_a_selector_that_selects_nobody() -> None:
@@ -101,6 +103,80 @@ def test_rules_that_could_not_be_read_are_not_missing() -> None:
     broken = Firewall(nft="{")
     cluster = clustered(WEB, LABELS, node1=lambda n: replace(n, firewall=broken), node2=rules(nat=proxied(B)))
     assert told(cluster) == []
+
+
+def test_a_drop_before_nat_is_no_word_on_the_rules_of_nat() -> None:
+    drop = "-A PREROUTING -s 10.244.1.2/32 -p tcp -j DROP"
+    cluster = clustered(WEB, LABELS, **everywhere(B, node1=rules(raw=[drop], nat=proxied(B))))
+    assert told(cluster) == []
+    assert errors(cluster) == ["firewall-rule-drops"]
+
+
+def test_endpoints_are_counted_by_pods_of_the_family_asked_for() -> None:
+    six = "fd00:10:96::10"
+    both = service(B, D, cluster_ips=(WEB_IP, six))
+    ends = ("fd00:10:244:2::2", "pod-b"), ("fd00:10:244:2::3", "pod-d")
+    slices = tuple(
+        EndpointSlice("web", ports=(EndpointPort(80),), endpoints=(SliceEndpoint(address, pod=pod),))
+        for address, pod in ends
+    )
+    cluster = clustered(replace(both, endpoint_slices=(*both.endpoint_slices, *slices)), LABELS)
+    (lost,) = cluster.trace("pod-a", "svc/web", proto="tcp").findings
+    assert f"no rule of node1 translates {WEB_IP}:80 of default/svc/web, which has 2 ready endpoints:" in lost.evidence
+
+
+@pytest.mark.parametrize("source", ["pod-a", "pod-c"])
+@pytest.mark.parametrize(
+    ("table", "target", "slug"),
+    [
+        ("nat", "-j DNAT --to-destination 10.244.2.77:80", "service-rules-stale"),
+        ("nat", "-j REDIRECT --to-ports 99", "service-rules-stale"),
+        ("nat", "-j ACCEPT", "service-rules-missing"),
+        ("raw", "-j CT --notrack", "service-rules-missing"),
+    ],
+)
+def test_a_rule_that_is_not_kube_proxys_is_what_is_to_go(source: str, table: str, target: str, slug: str) -> None:
+    foreign = f"-A PREROUTING -s {'10.244.1.2' if source == 'pod-a' else '10.244.1.3'}/32 -p tcp {target}"
+    nat = [foreign, *proxied(B)] if table == "nat" else proxied(B)
+    raw = [foreign] if table == "raw" else []
+    cluster = clustered(WEB, LABELS, **everywhere(B, node1=rules(raw=raw, nat=nat)))
+    lost = next(each for each in cluster.trace(source, "svc/web", proto="tcp").findings if each.slug == slug)
+    assert foreign in lost.evidence
+    assert lost.fix == f"iptables-nft -t {table} -D {foreign.removeprefix('-A ')}"
+
+
+def test_an_address_of_a_service_that_the_node_holds_itself_needs_no_rules() -> None:
+    """As NodeLocal DNSCache does: the node answers, and its packets are not tracked."""
+    here = rules(raw=[f"-A PREROUTING -d {WEB_IP}/32 -j CT --notrack"], nat=proxied(B))
+    cluster = clustered(WEB, LABELS, **everywhere(B, node1=[here, new_address("lo", f"{WEB_IP}/32")]))
+    assert told(cluster) == []
+
+
+REFUSED = "-A FORWARD -d 10.96.0.10/32 -j KUBE-REFUSED"
+
+
+@pytest.mark.parametrize("forward", [[], [REFUSED, "-A KUBE-REFUSED -j REJECT --reject-with icmp-port-unreachable"]])
+def test_a_port_that_the_service_has_not(forward: list[str]) -> None:
+    ruled = rules(nat=proxied(B), filter=forward)
+    cluster = clustered(WEB, LABELS, node1=ruled, node2=ruled)
+    for target in ("svc/web", WEB_IP):
+        answer = cluster.trace("pod-a", target, proto="tcp", port=81)
+        assert answer.verdict == "dropped"
+        (lost,) = answer.findings
+        assert (lost.slug, lost.severity, lost.object) == ("service-port-missing", "error", "default/svc/web")
+        assert lost.evidence == f"{WEB_IP} is default/svc/web, which has no port 81/tcp: it has 80/tcp"
+        assert lost.fix.startswith("# ask for a port that default/svc/web has, or add 81/tcp to it")
+    assert [each.slug for each in cluster.trace("pod-a", WEB_IP, proto="udp", port=80).findings] == [
+        "service-port-missing"
+    ]
+    assert cluster.trace("pod-a", WEB_IP).findings == (), "kube-proxy answers no ping: that is no fault"
+
+
+def test_of_services_known_from_rules_a_port_is_missing_as_far_as_rules_tell() -> None:
+    cluster = clustered(None, LABELS, node1=named(B), node2=named(B))
+    (lost,) = cluster.trace("pod-a", WEB_IP, proto="tcp", port=81).findings
+    assert lost.slug == "service-port-missing"
+    assert "of which the nodes' rules name no port 81/tcp: they name 80/tcp" in lost.evidence
 
 
 @pytest.mark.parametrize("backends", [(D,), (B, "10.244.2.99:80"), ("10.244.2.2:81",)])
@@ -150,9 +226,10 @@ LOCAL = Listener("tcp", 4, "127.0.0.1", 80)
         (listening(LOCAL), "it listens on 127.0.0.1 only"),
         (listening(Listener("udp", 4, "0.0.0.0", 80)), "nothing in pod-b listens on tcp"),
         (listening(Listener("tcp", 6, "::", 80, v6only=True)), "it listens on :: only"),
+        ([listening(), rules(filter=["-A INPUT -p icmp -j ACCEPT"])], "nothing in pod-b listens on tcp"),
     ],
 )
-def test_nobody_listens_on_the_target_port(own: Edit, words: str) -> None:
+def test_nobody_listens_on_the_target_port(own: Edit | list[Edit], words: str) -> None:
     cluster = clustered(WEB, LABELS, **everywhere(B, pod_b=own))
     assert told(cluster) == [("service-target-port-closed", "error", "default/svc/web")]
     assert only(cluster).evidence.endswith(words)
@@ -217,6 +294,44 @@ def test_an_external_policy_of_local_is_told_only_of_a_packet_that_it_stops() ->
     cluster = clustered(local, LABELS, node1=rules(nat=proxied(B)), node2=opened("192.168.52.12"))
     assert told(cluster) == []
     assert errors(cluster, "pod-b", "192.168.52.11") == ["service-local-policy-no-endpoint"]
+
+
+NO_LOCAL = "-A INPUT -d 192.168.52.11/32 -p tcp -m tcp --dport 30080 -j KUBE-EXTERNAL-SERVICES"
+
+
+@pytest.mark.parametrize(
+    "served",
+    [opened("192.168.52.11"), rules(nat=proxied(B), filter=[NO_LOCAL, "-A KUBE-EXTERNAL-SERVICES -j DROP"])],
+)
+def test_where_the_address_is_not_served_the_external_policy_is_not_what_refuses(served: Edit) -> None:
+    local = service(B, type="NodePort", external_traffic_policy="Local", ports=(ServicePort(80, node_port=30080),))
+    cluster = clustered(local, LABELS, node1=served, node2=opened("192.168.52.12"))
+    assert errors(cluster, target="10.244.1.1") == ["nodeport-not-local-address"]
+
+
+MARKED = [
+    "-A PREROUTING -p tcp -m tcp --dport 30080 -j KUBE-MARK-MASQ",
+    "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000",
+]
+MASQUERADED = [
+    "-A POSTROUTING -j KUBE-POSTROUTING",
+    "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN",
+    "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0",
+    "-A KUBE-POSTROUTING -j MASQUERADE",
+]
+
+
+@pytest.mark.parametrize(("post", "slugs"), [(MASQUERADED, []), ([], ["masquerade-missing"])])
+def test_a_packet_that_kube_proxy_marks_and_nobody_masquerades(post: list[str], slugs: list[str]) -> None:
+    door = service(D, type="NodePort", ports=(ServicePort(80, node_port=30080),))
+    nat = MARKED + proxied(D, address="192.168.52.11", port=30080) + proxied(D)[2:3] + post
+    cluster = clustered(door, LABELS, node1=rules(nat=nat), node2=opened("192.168.52.12"))
+    answer = cluster.trace("pod-b", "192.168.52.11", proto="tcp", port=30080)
+    assert answer.verdict == ("dropped" if slugs else "delivered"), answer.reverse
+    assert [each.slug for each in answer.findings] == slugs
+    for each in answer.findings:
+        assert "node1 leaves it the address 10.244.2.2" in each.evidence
+        assert each.fix.startswith("# restart kube-proxy on node1")
 
 
 def test_a_client_that_source_ranges_keep_out_is_told_by_whom() -> None:

@@ -218,6 +218,8 @@ def test_the_owner_is_not_known_of_local_packets_and_nobody_of_forwarded_ones() 
     assert holds("-m owner --uid-owner 0-9", TCP, "postrouting", "mangle") is False
     assert holds("-m owner ! --uid-owner 1337", TCP, "postrouting", "mangle") is True
     assert holds("-m owner ! --uid-owner 1337 --gid-owner 5", TCP, "postrouting", "mangle") is False
+    assert holds("-m owner --uid-owner 1337", TCP, "output", iif=None, socketless=True) is False
+    assert holds("-m owner ! --uid-owner 1337", TCP, "output", iif=None, socketless=True) is True
 
 
 @pytest.mark.parametrize(

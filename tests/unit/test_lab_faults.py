@@ -44,8 +44,9 @@ def test_a_fault_speaks_of_members_and_values_there_are(slug: str) -> None:
     assert fault.proxy in (None, *rules.MODES)
     assert fault.breaks
     assert fault.repairs
-    for line in (*fault.breaks, *fault.repairs):
-        target, colon, command = line.format_map({"plan": whole, **named, **whole.members}).partition(": ")
+    values = {"plan": whole, "iptables": "iptables-nft", **named, **whole.members}
+    for line in (*fault.breaks, *fault.iptables_breaks, *fault.repairs):
+        target, colon, command = line.format_map(values).partition(": ")
         assert colon
         assert target in (*members, "cluster")
         assert command.split()[0] in (OBJECT_VERBS if target == "cluster" else VERBS)

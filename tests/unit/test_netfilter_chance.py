@@ -125,6 +125,14 @@ def test_a_doubt_that_changes_nothing_leaves_the_shares_alone() -> None:
     assert shares(answer) == pytest.approx({"drop": 0.25, "accept": 0.75})
 
 
+def test_a_rule_that_only_may_match_is_not_told_as_the_one_that_decided() -> None:
+    """Where it makes no difference, the rule decides that does so in any case."""
+    for verdict in (ACCEPT, DROP):
+        answer = run_hook(forward((LIMIT, verdict), (verdict,)), "forward", PING, AHEAD)
+        assert answer.verdict == next(iter(verdict))
+        assert [ref.handle for ref in answer.matched] == [2]
+
+
 def test_a_doubt_among_the_ways_of_chance_is_unknown() -> None:
     chance = {"vmap": {"key": numgen(4), "data": {"set": [[0, DROP]]}}}
     for rules in (((LIMIT, DROP), (chance,)), ((chance,), (LIMIT, DROP)), ((LIMIT, match(numgen(2), 0), DROP),)):

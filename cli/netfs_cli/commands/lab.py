@@ -148,9 +148,16 @@ def up(
 def _read(files: tuple[str, ...]) -> tuple[NetworkPolicy, ...]:
     if not files:
         return ()
+    from netfs.errors import SourceError
     from netfs.sources import kubernetes
 
-    return tuple(policy for file in files for policy in kubernetes.read(file).network_policies)
+    found: list[NetworkPolicy] = []
+    for file in files:
+        policies = kubernetes.read(file).network_policies
+        if not policies:
+            raise SourceError("holds no NetworkPolicy", where=file)
+        found += policies
+    return tuple(found)
 
 
 @lab.command(examples="netfs lab status\nnetfs lab status --name two -o json")

@@ -58,6 +58,8 @@ class HookContext:
     """The address a masquerade would use on ``oif``; None: not known."""
     bridged: bool = False
     """The packet is a bridged frame that bridge-nf-call-* sent here."""
+    socketless: bool = False
+    """It was made here, but by no socket: a tunnel's packet around one that is passed on."""
     physin: str | None = None
     physout: str | None = None
     """Ports of the bridge, for bridged frames, and for those that a bridge's port passed up (``physin``)."""
@@ -201,6 +203,8 @@ class HookAnswer:
     """A ``notrack`` took the packet out of connection tracking."""
     changed: tuple[SetChange, ...] = ()
     """What the packet has changed in sets so far; the next hook wants to know."""
+    routed: tuple[Packet, ...] = ()
+    """At ``output``: as the packet was each time that the hook had it routed again, by then."""
     share: float | None = None
     """Among ``branches``: the part of connections that go this way; None: not known."""
     branches: tuple[HookAnswer, ...] = ()

@@ -147,7 +147,7 @@ def _meta(meta: Meta, sight: Sight) -> Answer:
             return _packet_type(sight)
         case "skuid" | "skgid":
             forwarded = context.iif is not None and sight.hook != "input" and not context.bridged
-            return NO_MATCH if forwarded else Unknown("the socket's owner is not known")
+            return NO_MATCH if forwarded or context.socketless else Unknown("the socket's owner is not known")
         case "ibrname" | "obrname":
             name = context.ibrname if key == "ibrname" else context.obrname
             return NO_MATCH if name is None else name

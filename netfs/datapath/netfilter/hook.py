@@ -59,13 +59,15 @@ def _run(view: NetNsView, layer: str, hook: str, packet: Packet, context: HookCo
     rules = _ruleset(view)
     untracked = context.ct_state == "untracked"
     translated = packet if context.restore is None else context.restore(packet)
+    routed = (translated,) if hook == "output" and translated.dst != packet.dst else ()
     if rules is None:
-        return HookAnswer(ACCEPT, translated, "no rules", ct_mark=context.ct_mark, untracked=untracked)
+        return HookAnswer(ACCEPT, translated, "no rules", ct_mark=context.ct_mark, untracked=untracked, routed=routed)
     if rules.defect is not None:
         return HookAnswer(UNKNOWN, packet, rules.defect, ct_mark=context.ct_mark, untracked=untracked)
     chains = rules.hooks.get((layer, hook), ())
     if not chains:
-        return HookAnswer(ACCEPT, translated, "no chain on this hook", ct_mark=context.ct_mark, untracked=untracked)
+        why = "no chain on this hook"
+        return HookAnswer(ACCEPT, translated, why, ct_mark=context.ct_mark, untracked=untracked, routed=routed)
     from netfs.datapath.netfilter.translate import Translation
     from netfs.datapath.netfilter.walk import Walker
 
@@ -87,6 +89,7 @@ def _answer(outcome: Outcome, share: float | None = None) -> HookAnswer:
         ct_mark=way.ct_mark,
         untracked=way.ct_state == "untracked",
         changed=way.changed,
+        routed=way.routed,
         share=share,
     )
 
@@ -100,7 +103,7 @@ def _joined(outcomes: Outcomes, packet: Packet) -> HookAnswer:
     for outcome in outcomes.found:
         effects.setdefault(outcome.effect, outcome)
     if len(effects) == 1:
-        return _answer(first)
+        return _answer(outcomes.found[-1])  # in which no doubtful rule matches: what it says decided, decided
     odds, answer = outcomes.odds(), _answer(first)
     reasons: dict[RuleRef, str] = {}
     for fork in outcomes.forks:

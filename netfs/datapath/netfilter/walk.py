@@ -96,6 +96,7 @@ class Walker:
                 if outcome is not None or split:
                     return outcome
             elif way.chain is None:
+                self._route(way)
                 if way.stage == len(self.chains):
                     self._restore(way)
                     last = way.last_matched()
@@ -111,13 +112,32 @@ class Walker:
     def _restore(self, way: Way) -> None:
         """``nf_nat_inet_fn`` translates the packets of a known connection where it would ask the nat chains."""
         if self.context.restore is not None and not way.restored and way.ct_state != "untracked":
-            way.packet, way.restored, way.sight = self.context.restore(way.packet), True, None
+            before, way.packet = way.packet, self.context.restore(way.packet)
+            way.restored, way.sight = True, None
+            if self.hook == "output" and before.dst != way.packet.dst:
+                way.routed += (way.packet,)
+
+    def _route(self, way: Way) -> None:
+        """A local packet is routed again behind the base chain that changed what its route depends on
+        (``nf_route_table_hook4``, ``ipt_mangle_out``), or its destination (``nf_nat_ipv4_local_fn``).
+        """
+        before, after, way.came = way.came, way.packet, None
+        if self.hook != "output" or before is None or before is after:
+            return
+        base = self.chains[way.stage - 1]
+        changed = before.dst != after.dst
+        if base.type == "route" or (base.table == "mangle" and base.program != "nft"):
+            changed = changed or (before.src, before.mark, before.tos) != (after.src, after.mark, after.tos)
+        elif base.type != "nat":
+            return
+        if changed:
+            way.routed += (after,)
 
     def _enter(self, way: Way, base: Chain) -> None:
         if base.type == "nat" or base.priority > NAT_POSITIONS.get(self.hook, base.priority):
             self._restore(way)
         if self._asked(base, way):
-            way.chain, way.index = base, 0
+            way.chain, way.index, way.came = base, 0, way.packet
         else:
             way.stage += 1
 

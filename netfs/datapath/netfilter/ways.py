@@ -83,6 +83,10 @@ class Way:
     frames: tuple[tuple[Chain, int], ...] = ()
     nat: Nat | None = None
     changed: tuple[SetChange, ...] = ()
+    came: Packet | None = None
+    """As it came to the base chain it is in, or has just left."""
+    routed: tuple[Packet, ...] = ()
+    """As it was each time it was routed again."""
     trail: Trail = None
     restored: bool = False
     """The connection's own translation was applied."""
@@ -170,7 +174,7 @@ class Outcome:
         way = self.way
         if self.verdict in (DROP, REJECT):
             return self.verdict, self.reject_with
-        return self.verdict, way.packet, way.nat, way.ct_mark, way.ct_state == "untracked", way.changed
+        return self.verdict, way.packet, way.nat, way.ct_mark, way.ct_state == "untracked", way.changed, way.routed
 
 
 @dataclass(frozen=True, slots=True)

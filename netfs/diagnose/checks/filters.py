@@ -15,7 +15,6 @@ from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.rules import has_rules, met, met_on_port, remove, stopped
 from netfs.diagnose.site import PodBridge, Tunnel, site
-from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.packet import Packet
 from netfs.model.trace import Finding
@@ -85,7 +84,7 @@ def sizes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
     for bridge in evidence.bridges(view):
         for family in (4, 6):
             for tunnel in site(view).tunnels:
-                rules += _stopped_words(view, bridge, tunnel, family)
+                rules += _stopped_words(evidence, view, bridge, tunnel, family)
     if rules:
         yield finding(
             "pmtu-icmp-blocked",
@@ -96,7 +95,9 @@ def sizes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
         )
 
 
-def _stopped_words(view: NetNsView, bridge: PodBridge, tunnel: Tunnel, family: int) -> Iterator[RuleRef]:
+def _stopped_words(
+    evidence: Evidence, view: NetNsView, bridge: PodBridge, tunnel: Tunnel, family: int
+) -> Iterator[RuleRef]:
     """The rules that stop an ICMP error to a pod: made here, or by a node beyond the tunnel."""
     own = bridge.gateway(family)
     pod = next(
@@ -104,16 +105,19 @@ def _stopped_words(view: NetNsView, bridge: PodBridge, tunnel: Tunnel, family: i
     )
     if own is None or pod is None:
         return
-    other = next((each for each in tunnel.addresses if ip.family_of(each) == family), own)
     made = Packet(own, pod, "icmp", size=SIZE[family], icmp_type=TOO_BIG[family])
-    through = Packet(other, pod, "icmp", size=SIZE[family], icmp_type=TOO_BIG[family])
-    yield from stopped(
-        (
-            met(view, "output", made, oif=bridge.link, state="related"),
-            met(view, "prerouting", through, iif=tunnel.link, state="related"),
-            met(view, "forward", through, iif=tunnel.link, oif=bridge.link, state="related"),
+    yield from stopped((met(view, "output", made, oif=bridge.link, state="related"),))
+    for peer in evidence.some_peers(tunnel)[:1]:
+        other = evidence.vtep(peer, family)
+        if other is None:
+            continue
+        through = Packet(other, pod, "icmp", size=SIZE[family], icmp_type=TOO_BIG[family])
+        yield from stopped(
+            (
+                met(view, "prerouting", through, iif=tunnel.link, state="related"),
+                met(view, "forward", through, iif=tunnel.link, oif=bridge.link, state="related"),
+            )
         )
-    )
 
 
 def between_nodes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:

@@ -62,6 +62,8 @@ def two_backends(_: Evidence, view: NetNsView) -> Iterator[Finding]:
         ("iptables", firewall.iptables_legacy, firewall.iptables),
         ("ip6tables", firewall.ip6tables_legacy, firewall.ip6tables),
     ):
+        if not legacy or not modern:
+            continue
         old, new = _rules(legacy), _rules(modern)
         if old and new:
             less, text = (f"{name}-legacy", legacy) if old <= new else (PROGRAMS[name], modern)
@@ -70,13 +72,13 @@ def two_backends(_: Evidence, view: NetNsView) -> Iterator[Finding]:
                 view,
                 None,
                 f"{name}-legacy holds {old:,} rules and {name}-nft {new:,}: both are asked, each tool shows its own",
-                _emptied(less, text or ""),
+                _emptied(less, text),
                 "warning",
             )
 
 
-def _rules(text: str | None) -> int:
-    return len(_RULE.findall(text)) + len(_POLICY.findall(text)) if text else 0
+def _rules(text: str) -> int:
+    return len(_RULE.findall(text)) + len(_POLICY.findall(text))
 
 
 def _emptied(program: str, text: str) -> str:

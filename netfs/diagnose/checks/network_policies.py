@@ -104,8 +104,10 @@ def of_drop(evidence: Evidence, trace: Trace, drop: Drop) -> Finding | str | Non
         if way.drop is not drop:
             continue
         judgement = judged(evidence, trace, way)
-        if judgement is None or judgement.verdict == UNKNOWN:
+        if judgement is None:
             return None
+        if judgement.verdict == UNKNOWN:
+            return _doubtful(judgement, drop) if judgement.policies else None
         if judgement.verdict == ALLOWED:
             return f"no NetworkPolicy asks for this: {judgement.why}"
         return Finding(
@@ -120,6 +122,24 @@ def of_drop(evidence: Evidence, trace: Trace, drop: Drop) -> Finding | str | Non
     kubernetes = evidence.topology.kubernetes
     policies = kubernetes is not None and kubernetes.network_policies
     return "no NetworkPolicy asks for this: answers are always allowed" if policies else None
+
+
+def _doubtful(judgement: Judgement, drop: Drop) -> Finding:
+    """A drop by a rule that may be there for a policy: it is not for netfs to say that the rule should go."""
+    policies = ", ".join(judgement.policies)
+    namespace, name = _names(judgement)[0]
+    return Finding(
+        "firewall-rule-drops",
+        "error",
+        f"{drop.netns}/{drop.device}" if drop.device else drop.netns,
+        f"{drop.why}; the rule may enforce NetworkPolicy {policies}: {judgement.why}",
+        advised(
+            f"# if the rule enforces {policies}, change that: kubectl -n {namespace} edit networkpolicy {name}; "
+            "else delete the rule"
+        ),
+        node=drop.node,
+        netns=drop.netns,
+    )
 
 
 def _names(judgement: Judgement) -> list[tuple[str, str]]:

@@ -7,91 +7,23 @@ addresses that come out are the backends this node knows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from shlex import quote
-from typing import NamedTuple
 
 from netfs.cluster import services
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.services import Backend, Match, ServiceView
-from netfs.datapath.ipvs import Table, table
+from netfs.datapath.netfilter import RuleRef
 from netfs.diagnose.checks.masquerade import sample
 from netfs.diagnose.checks.services import usable
+from netfs.diagnose.checks.serving import Client, Sent, asked, client_of, of_proxy, stops, translator
 from netfs.diagnose.commands import finding, some
 from netfs.diagnose.evidence import SAMPLE, Evidence
-from netfs.diagnose.rules import LOST, judged_elsewhere, met, text_of, ways
+from netfs.diagnose.rules import remove, text_of
 from netfs.model import ip
 from netfs.model.kubernetes import ServicePort
-from netfs.model.link import Link
 from netfs.model.packet import Packet
 from netfs.model.trace import Finding
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What becomes of a packet to a Service's address on a node."""
-
-    targets: frozenset[tuple[str, int | None]]
-    """Where it may be sent to."""
-    left: bool
-    """It may leave prerouting as it came."""
-    unknown: bool
-
-
-class Client(NamedTuple):
-    """Who sends a packet to a Service, as the node meets it."""
-
-    address: str
-    iif: Link | None
-    """None: the node itself."""
-
-
-def asked(
-    evidence: Evidence, view: NetNsView, address: str, port: ServicePort, client: Client | None = None
-) -> Sent | None:
-    """What a node's rules do with a packet for an address and port; None: its rules are not all known.
-
-    Without a client it is one of the node's pods that sends it, else the node.
-    """
-    firewall = view.netns.firewall
-    if (firewall is None and view.gaps) or judged_elsewhere(view):
-        return None
-    if firewall is not None and firewall.ipvs:
-        return _by_ipvs(view, address, port)
-    if firewall is None:
-        return Sent(frozenset(), left=True, unknown=False)
-    client = client or _client(evidence, view, ip.family_of(address))
-    if client is None:
-        return None
-    flags = "syn" if port.protocol == "tcp" else None
-    packet = Packet(client.address, address, port.protocol, 40000, port.port, size=60, tcp_flags=flags)
-    answer = met(view, "prerouting" if client.iif is not None else "output", packet, iif=client.iif)
-    if answer is None:
-        return None
-    possible = ways(answer)
-    changed = {(way.packet.dst, way.packet.dport) for way in possible if way.verdict not in LOST}
-    before = (packet.dst, packet.dport)
-    unknown = any(way.verdict == "unknown" for way in possible)
-    return Sent(frozenset(changed - {before}), before in changed and not unknown, unknown)
-
-
-def _client(evidence: Evidence, view: NetNsView, family: int) -> Client | None:
-    pod = sample(evidence, view, family)
-    if pod is not None:
-        return Client(pod.address, pod.bridge.link)
-    address = view.address_of(family)
-    return Client(address, None) if address is not None else None
-
-
-def _by_ipvs(view: NetNsView, address: str, port: ServicePort) -> Sent | None:
-    """The same of a node whose kube-proxy runs in IPVS mode."""
-    known = table(view)
-    if not isinstance(known, Table):
-        return None
-    service = known.find(port.protocol, address, port.port, 0)
-    servers = service.shares() if service is not None else []
-    return Sent(frozenset((server.address, server.port) for server, _ in servers), service is None, False)
 
 
 def proxied(view: ServiceView) -> bool:
@@ -133,15 +65,19 @@ def _of_port(
             yield no_local(node, view, f"{address}:{port.port}", backends, "warning")
     elif sent.left and not sent.targets and _expected(evidence, node, view, address, port):
         if _owed(node, view, address):
-            yield rules_missing(node, view, f"{address}:{port.port}", backends)
+            yield rules_missing(node, view, f"{address}:{port.port}", backends, sent.kept_by)
     elif sent.targets and port.node_port is not None and view.source == services.API:
         yield from _of_node_port(evidence, node, view, port, family, backends)
 
 
 def _owed(node: NetNsView, view: ServiceView, address: str) -> bool:
-    """Whether a node's rules are to translate an address. Where only rules tell of the Service, nobody knows what it
-    asks for: rules that name the address and do something else with it are then believed.
+    """Whether a node's rules are to translate an address: it does not hold it itself, as one with a cache of DNS does.
+
+    Where only rules tell of the Service, nobody knows what it asks for: rules that name the address and do something
+    else with it are then believed.
     """
+    if address in view.service.cluster_ips and address in node.owned:
+        return False
     return view.source == services.API or address not in text_of(node)
 
 
@@ -170,21 +106,39 @@ def no_local(node: NetNsView, view: ServiceView, target: str, backends: list[Bac
         node,
         view.name,
         f"the traffic policy of {view.name} is Local, and {node.name} has no endpoint of it: what it gets for "
-        f"{target} is dropped; endpoints are on {some(elsewhere)}",
+        f"{target} reaches nobody; endpoints are on {some(elsewhere)}",
         f"# set the traffic policy of {view.name} to Cluster, or run a pod of it on {node.name}",
         severity,
     )
 
 
-def rules_missing(node: NetNsView, view: ServiceView, target: str, backends: list[Backend]) -> Finding:
-    """`service-rules-missing` of one node."""
-    count = len({each.address for each in backends})
+def rules_missing(
+    node: NetNsView, view: ServiceView, target: str, backends: list[Backend], kept_by: RuleRef | None = None
+) -> Finding:
+    """`service-rules-missing` of one node; ``kept_by`` is the rule that takes the packets before any that translates.
+
+    ``backends`` are those of the target's family.
+    """
+    count = len({each.pod or each.address for each in backends})
+    ready = f"which has {count} ready endpoint{'s' if count > 1 else ''}: its packets are routed like any other"
     return finding(
         "service-rules-missing",
         node,
         view.name,
-        f"no rule of {node.name} translates {target} of {view.name}, which has {count} ready "
-        f"endpoint{'s' if count > 1 else ''}: its packets are routed like any other",
+        f"no rule of {node.name} translates {target} of {view.name}, {ready}"
+        + (f"; a rule takes them before: {kept_by}" if kept_by is not None else ""),
+        remove([kept_by]) if kept_by is not None else restart(node),
+    )
+
+
+def unmasqueraded(node: NetNsView, sent: Packet, backend: str) -> Finding:
+    """`masquerade-missing` of a node that sends a Service's packet on as it came, though kube-proxy marked it."""
+    return finding(
+        "masquerade-missing",
+        node,
+        None,
+        f"kube-proxy marks the packet to {sent.dst} for masquerading, and no rule does it: {node.name} leaves it the "
+        f"address {sent.src}, and the answer of {backend} does not come back the same way",
         restart(node),
     )
 
@@ -226,12 +180,16 @@ def _stale(
     for found, why in ((wrong, "which is none of its endpoints"), (gone, "which no pod has")):
         if found:
             where = some([f"{target}:{number}" for target, number in found])
+            foreign = [
+                ref for each in found if (ref := translator(sent.targets[each])) is not None and not of_proxy(ref)
+            ]
+            by = f", by rules that are not kube-proxy's: {some([str(ref) for ref in foreign])}" if foreign else ""
             yield finding(
                 "service-rules-stale",
                 node,
                 view.name,
-                f"{node.name} sends {address}:{port.port} of {view.name} to {where}, {why}",
-                restart(node),
+                f"{node.name} sends {address}:{port.port} of {view.name} to {where}, {why}{by}",
+                remove(foreign) if foreign else restart(node),
             )
 
 
@@ -240,35 +198,56 @@ def of_match(
 ) -> Iterator[Finding]:
     """What a client's packet that was not delivered shows of the node that got it for a Service.
 
-    `service-rules-missing`, `service-local-policy-no-endpoint`, `nodeport-not-local-address`.
+    `service-rules-missing`, `service-rules-stale`, `service-local-policy-no-endpoint`, `nodeport-not-local-address`.
     """
     view, port = match.view, match.port
     if not proxied(view) or (client is not None and unwelcome(match, client.address)):
         return
-    backends = [each for each in usable(view) if _behind(port, each)]
+    family = ip.family_of(address)
+    backends = [each for each in usable(view) if _behind(port, each) and ip.family_of(each.address) == family]
     number = port.node_port if match.by == "node-port" and port.node_port is not None else port.port
     asking = ServicePort(number, port.protocol, port.name)
     sent = asked(evidence, node, address, asking, client)
-    if not backends or sent is None or sent.targets or sent.unknown:
+    if not backends or sent is None or sent.unknown:
         return
+    if sent.targets:
+        if view.source == services.API:
+            yield from _stale(evidence, node, view, asking, address, sent)
+        return
+    if not sent.left and (sent.lost_by is None or not of_proxy(sent.lost_by)):
+        return
+    if match.by == "node-port" and sent.left:
+        elsewhere = _not_here(evidence, node, match, address, asking, client)
+        if elsewhere is not None:
+            yield elsewhere
+            return
     policy = view.service.internal_traffic_policy if match.by == "cluster-ip" else view.service.external_traffic_policy
     if policy == "Local" and not _local(backends, node):
         yield no_local(node, view, f"{address}:{number}", backends, "error")
-        return
-    if match.by == "node-port":
-        others = [each for each in _own(node, ip.family_of(address)) if each != address]
-        served = [each for each in others if (there := asked(evidence, node, each, asking, client)) and there.targets]
-        if served:
-            yield finding(
-                "nodeport-not-local-address",
-                node,
-                view.name,
-                f"{node.name} serves NodePort {number} of {view.name} on {some(served)}, not on {address}",
-                f"# use {served[0]}:{number}, or widen kube-proxy's nodePortAddresses on {node.name}",
-            )
-            return
-    if _owed(node, view, address):
-        yield rules_missing(node, view, f"{address}:{number}", backends)
+    elif sent.left and _owed(node, view, address):
+        yield rules_missing(node, view, f"{address}:{number}", backends, sent.kept_by)
+
+
+def _not_here(
+    evidence: Evidence, node: NetNsView, match: Match, address: str, asking: ServicePort, client: Client | None
+) -> Finding | None:
+    """`nodeport-not-local-address`: kube-proxy does something for the port on another of the node's addresses only."""
+    client = client or client_of(evidence, node, ip.family_of(address))
+    if client is None or stops(node, client, address, asking):
+        return None
+    others = [each for each in _own(node, ip.family_of(address)) if each != address]
+    served = [each for each in others if (there := asked(evidence, node, each, asking, client)) and there.targets]
+    known = served or [each for each in others if stops(node, client, each, asking)]
+    if not known:
+        return None
+    instead = f"use {served[0]}:{asking.port}, or " if served else ""
+    return finding(
+        "nodeport-not-local-address",
+        node,
+        match.view.name,
+        f"{node.name} serves NodePort {asking.port} of {match.view.name} on {some(known)}, not on {address}",
+        f"# {instead}widen kube-proxy's nodePortAddresses on {node.name}",
+    )
 
 
 def unwelcome(match: Match, source: str) -> bool:

@@ -1,20 +1,26 @@
-"""Group P: what a Service's objects say by themselves: nobody behind it, or nobody who listens."""
+"""Group P: what a Service's objects say by themselves: nobody behind it, nobody who listens, no such port."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from netfs.cluster import services
+from netfs.cluster.endpoint import ports_of
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.services import Backend, ServiceView
 from netfs.diagnose.commands import advised, some
 from netfs.diagnose.evidence import Evidence
+from netfs.diagnose.rules import text_of
 from netfs.diagnose.selectors import Labels
 from netfs.model.kubernetes import LabelSelector
+from netfs.model.packet import Packet
 from netfs.model.snapshot import Listener
 from netfs.model.trace import Finding
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})
+_TRANSLATES = re.compile(r"DNAT|REDIRECT|TPROXY|dnat|redirect|tproxy")
+"""Words of rules that lead a packet to another port than it asks for."""
 
 
 def usable(view: ServiceView) -> tuple[Backend, ...]:
@@ -69,6 +75,32 @@ def _nobody(evidence: Evidence, view: ServiceView) -> Finding:
     )
 
 
+def port_missing(evidence: Evidence, sent: Packet) -> Iterator[Finding]:
+    """`service-port-missing`: a packet for a Service's address, at a port that no Service has there.
+
+    Of an address that somebody holds as well, cluster IPs apart, other ports are the holder's.
+    """
+    if sent.dport is None or sent.proto == "icmp":
+        return
+    holders = services.of(evidence.topology).holding(sent.dst)
+    held = bool(evidence.topology.owners.get(sent.dst))
+    views = [each for each in holders if not held or sent.dst in each.service.cluster_ips]
+    asked = f"{sent.dport}/{sent.proto}"
+    for view in views[:1]:
+        ports = some([ports_of(each) for each in views])
+        if view.source == services.API:
+            why = f"which has no port {asked}: it has {ports}"
+        else:
+            why = f"of which the nodes' rules name no port {asked}: they name {ports}"
+        yield _told(
+            "service-port-missing",
+            view,
+            f"{sent.dst} is {view.name}, {why}",
+            f"# ask for a port that {view.name} has, or add {asked} to it: "
+            f"kubectl -n {view.service.namespace} edit service {view.service.name}",
+        )
+
+
 def _selects_nobody(evidence: Evidence, view: ServiceView) -> bool:
     """Whether labels were read, and no pod of the namespace has those that the selector asks for."""
     if not evidence.labelled:
@@ -86,7 +118,7 @@ def _closed(evidence: Evidence, view: ServiceView, backend: Backend) -> Iterator
         return
     holder = owners[0].view
     listeners = holder.netns.listeners
-    if listeners is None or holder.netns.firewall is not None or any(gap.what == "listeners" for gap in holder.gaps):
+    if listeners is None or any(gap.what == "listeners" for gap in holder.gaps) or _TRANSLATES.search(text_of(holder)):
         return
     if any(_hears(each, backend) for each in listeners):
         return

@@ -23,10 +23,13 @@ FEW = 12
 """Up to so many nodes are searched for Services that nobody but their rules tells of."""
 PROXYS = ("KUBE-SVC-", '"kube-proxy"')
 """What the rules of kube-proxy are told by."""
-_ADDRESS = re.compile(r"[0-9a-f.:]{3,}")
-_TARGET = re.compile(
-    r'--to-destination \[?([0-9a-f.:]+?)\]?(?::\d+)?(?=\s|$)|"dnat": \{[^{}]*"addr": "([^"]+)"', re.MULTILINE
+_NAMED = re.compile(r" -d ([0-9a-f.:]+)"), re.compile(r'"([0-9a-f.:]{3,})"')
+"""Addresses that packets are for, in iptables-save's text and in nft's. A pattern of both looks at every letter."""
+_TARGETS = (
+    re.compile(r"--to-destination \[?([0-9a-f.:]+?)\]?(?::\d+)?(?=\s|$)", re.MULTILINE),
+    re.compile(r'"dnat": \{[^{}]*"addr": "([^"]+)"'),
 )
+"""Addresses that they are translated to."""
 
 
 def every(evidence: Evidence) -> Iterator[Finding]:
@@ -56,9 +59,9 @@ def _doubtful(
     All, where the rules translate to an address that nobody has.
     """
     text = text_of(node)
-    if any(not evidence.topology.owners.get(each) for each in _targets(text) - backends):
+    if any(not evidence.topology.owners.get(each) for each in _addresses(_TARGETS, text) - backends):
         return known
-    named = set(_ADDRESS.findall(text))
+    named = _addresses(_NAMED, text)
     turn = [known[(position * SAMPLE + step) % len(known)] for step in range(min(SAMPLE, len(known)))]
     return turn + [view for view in known if not named.issuperset(view.service.cluster_ips) and view not in turn]
 
@@ -67,7 +70,7 @@ def translating_to_nobody(evidence: Evidence, node: NetNsView) -> Iterator[Findi
     """`service-rules-stale` where nobody asked the API: a rule translates to a pod's address that no pod has."""
     if evidence.topology.kubernetes is not None:
         return
-    for target in sorted(_targets(text_of(node))):
+    for target in sorted(_addresses(_TARGETS, text_of(node))):
         if owner := evidence.nobodys(target):
             yield to_nobody(node, target, owner)
 
@@ -83,6 +86,6 @@ def to_nobody(node: NetNsView, target: str, owner: NetNsView) -> Finding:
     )
 
 
-def _targets(text: str) -> set[str]:
-    """The addresses that rules translate destinations to."""
-    return {one or other for one, other in _TARGET.findall(text)}
+def _addresses(patterns: Iterable[re.Pattern[str]], text: str) -> set[str]:
+    """What the patterns find in the text of rules."""
+    return {address for pattern in patterns for address in pattern.findall(text)}

@@ -37,4 +37,6 @@ class RecentLists:
         held = self._addresses.get(name)
         if held is None:
             return Unknown("match recent depends on the traffic before")
-        return Unknown(f"match recent: {address} is on the list {name[:60]}") if address in held else 0
+        if address not in held:
+            return 0
+        return Unknown(f"match recent: {address} is on the list {name[:60]}, since when is not known")
