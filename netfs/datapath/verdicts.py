@@ -42,7 +42,7 @@ def refused(at: Position, hook: str, answer: HookAnswer) -> End:
     if answer.verdict not in ("drop", "reject"):
         return unknown(at, "netfilter", text, rules=rules)
     if answer.reject_with is not None:
-        text += f"; the sender is told {answer.reject_with}"
+        text += f"; the sender is told {answer.reject_with}{_untranslated(at, answer)}"
     return drop(
         at,
         "netfilter",
@@ -53,6 +53,16 @@ def refused(at: Position, hook: str, answer: HookAnswer) -> End:
         slug=_slug(at.view, at.frame, answer),
         rules=rules,
     )
+
+
+def _untranslated(at: Position, answer: HookAnswer) -> str:
+    """A reset for what a bridge's port passed up leaves by that port at once, beside every hook (``nf_send_reset``)."""
+    connection = at.branch.connection(at.frame.tracked)
+    if answer.reject_with != "tcp reset" or at.frame.physin is None or connection is None:
+        return ""
+    if "dnat" not in connection.status:
+        return ""
+    return f", as from {at.frame.packet.dst}, whom it never asked: it waits in vain"
 
 
 def rules_met(answer: HookAnswer) -> tuple[RuleMet, ...]:

@@ -10,9 +10,9 @@ from itertools import pairwise
 from netfs.cluster import services
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.services import Match
-from netfs.diagnose.checks import conntrack, network_policies, proxies, survey
+from netfs.diagnose.checks import conntrack, network_policies, policy, proxies, survey
 from netfs.diagnose.checks.masquerade import masquerades, sample, unmasqueraded
-from netfs.diagnose.checks.services import of_service, port_missing
+from netfs.diagnose.checks.services import of_service, port_missing, refused
 from netfs.diagnose.checks.serving import Client
 from netfs.diagnose.commands import advised
 from netfs.diagnose.evidence import SAMPLE, Evidence
@@ -22,6 +22,9 @@ from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Drop, Find
 
 MASQUERADE_MARK = 0x4000
 """What kube-proxy marks packets with that it will masquerade (``--iptables-masquerade-bit`` 14)."""
+UNSERVED = ("has no endpoints", "has no local endpoints", "@no-endpoint-", "kube-proxy reject-chain")
+"""Words of its rules for Services without endpoints."""
+REJECTED = "rejected by"
 _SETS_TTL = re.compile(r" -j (?:TTL|HL) |\b(?:ttl|hoplimit) set ")
 PROXYS = ("KUBE-", "kube-proxy")
 """What the rules that kube-proxy wrote are told by: its chains of iptables, its table of nftables."""
@@ -49,6 +52,7 @@ def shown(known: Evidence, trace: Trace) -> Iterator[Finding]:
     yield from _unknown_rules(trace)
     yield from _unmasqueraded(known, trace)
     yield from _marked(known, trace)
+    yield from _by_mark(known, trace)
     yield from network_policies.of_trace(known, trace)
 
 
@@ -183,8 +187,22 @@ def _marked(known: Evidence, trace: Trace) -> Iterator[Finding]:
             if view is None or not view.is_node or not hop.packet.mark & MASQUERADE_MARK:
                 continue
             here = [each.packet for each in way.hops if (each.node, each.netns_id) == (hop.node, hop.netns_id)]
+            last = way.hops[-1]
+            if (last.node, last.netns_id) == (hop.node, hop.netns_id):
+                continue
             if here[-1].src == before.packet.src and here[-1].dst == hop.packet.dst:
                 yield proxies.unmasqueraded(view, before.packet, hop.packet.dst)
+
+
+def _by_mark(known: Evidence, trace: Trace) -> Iterator[Finding]:
+    """`rule-shadows-main` of a lost packet that a rule of the firewall had marked for a table of its own."""
+    for each in (trace.forward, trace.reverse):
+        for way in ways(each) if each.verdict != DELIVERED else ():
+            bare = [hop for hop in way.hops if hop.packet.mark and hop.packet.outer is None]
+            for hop in {(hop.node, hop.netns_id, hop.packet.mark, hop.packet.dst): hop for hop in bare}.values():
+                view = _view(known, hop)
+                if view is not None:
+                    yield from policy.of_mark(view, hop.packet)
 
 
 def _inside(known: Evidence, address: str) -> bool:
@@ -204,9 +222,33 @@ def of_rule(known: Evidence, trace: Trace, drop: Drop, state: list[Finding]) -> 
         return None
     if any(each in drop.why for each in PROXYS) and any(each.slug.startswith("service-") for each in state):
         return ""
-    if found := _invalid(trace, drop, state) or _unwelcome(known, trace, drop):
+    if found := _invalid(trace, drop, state) or _unwelcome(known, trace, drop) or _unserved(known, trace, drop):
         return found
-    return network_policies.of_drop(known, trace, drop)
+    asked = network_policies.of_drop(known, trace, drop)
+    if isinstance(asked, Finding) or not any(each in drop.why for each in PROXYS):
+        return asked
+    return Finding(
+        "firewall-rule-drops",
+        "error",
+        f"{drop.netns}/{drop.device}" if drop.device else drop.netns,
+        f"{drop.why}; {asked}" if asked else drop.why,
+        "# Kubernetes wrote this rule, and would write it again: correct what it was written for",
+        node=drop.node,
+        netns=drop.netns,
+    )
+
+
+def _unserved(known: Evidence, trace: Trace, drop: Drop) -> Finding | None:
+    """A rule of kube-proxy's that stands for endpoints there are not: nowhere (it rejects), or here (it drops)."""
+    match, _ = _asked(known, trace)
+    node = known.topology.nodes.get(drop.node)
+    if match is None or node is None or not any(each in drop.why for each in UNSERVED):
+        return None
+    if REJECTED in drop.why:
+        return refused(match.view)
+    way = next(way for way in ways(trace.forward) if way.hops)
+    target = f"{way.hops[0].packet.dst}:{way.hops[0].packet.dport}"
+    return proxies.no_local(node, match.view, target, [], "error")
 
 
 def shortened(trace: Trace, drop: Drop) -> Finding | None:

@@ -52,7 +52,7 @@ class Firewall:
     """Raw firewall state of a namespace, as its own tools print it. None: nothing there, or a gap says why."""
 
     nft: str | None = None
-    """``nft -j list ruleset``."""
+    """``nft -j list ruleset``. None as well where all tables are iptables-nft's, and its tools tell them whole."""
     iptables: str | None = None
     """``iptables-nft-save -c``."""
     ip6tables: str | None = None

@@ -11,6 +11,7 @@ import pytest
 from netfs.datapath.netfilter.remedy import removal
 from netfs.diagnose.rules import met
 from netfs.model.packet import Packet
+from netfs.model.route import Rule
 from netfs.model.snapshot import Firewall
 from netfs.model.trace import Finding
 from tests.unit.clusters import Edit, add, new_address, route
@@ -164,6 +165,21 @@ def test_a_ttl_that_a_rule_sets_is_no_loop() -> None:
     assert f"mangle PREROUTING: {short}: leaves the packet a TTL of 1" in answer.findings[0].evidence
     assert answer.forward.drop is not None
     assert answer.forward.drop.slug == "firewall-rule-drops"
+
+
+@pytest.mark.parametrize(("mark", "told"), [(7, ["rule-shadows-main"]), (8, [])])
+def test_a_mark_that_leads_a_packet_to_another_table_is_told_with_the_rule_that_minds_it(
+    mark: int, told: list[str]
+) -> None:
+    marked = rules(mangle=[f"-A PREROUTING -s 10.244.1.2/32 -p tcp -j MARK --set-xmark {mark:#x}/0xffffffff"])
+    away = add(routes=[route("0.0.0.0/0", 2, "192.168.52.1", table=77)], rules=[Rule(4, 100, table=77, fwmark=7)])
+    cluster = clustered(node1=[marked, away])
+    assert cluster.findings() == ()
+    answer = cluster.trace("pod-a", "pod-b", proto="tcp", port=80)
+    assert [each.slug for each in answer.findings if each.slug == "rule-shadows-main"] == told
+    if told:
+        assert answer.findings[0].fix == "ip rule del priority 100"
+        assert "packets for 10.244.2.2 with mark 0x7 to table 77" in answer.findings[0].evidence
 
 
 def test_a_match_that_cannot_be_known_is_told_by_the_trace() -> None:

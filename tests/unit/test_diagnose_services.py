@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from netfs.api import Cluster
-from netfs.diagnose.checks import proxies, survey
+from netfs.diagnose.checks import proxies, serving, survey
 from netfs.diagnose.evidence import SAMPLE
 from netfs.model.kubernetes import EndpointPort, EndpointSlice, Kubernetes, ServicePort, SliceEndpoint
 from netfs.model.snapshot import Firewall, Listener
@@ -329,6 +329,9 @@ def test_a_packet_that_kube_proxy_marks_and_nobody_masquerades(post: list[str], 
     answer = cluster.trace("pod-b", "192.168.52.11", proto="tcp", port=30080)
     assert answer.verdict == ("dropped" if slugs else "delivered"), answer.reverse
     assert [each.slug for each in answer.findings] == slugs
+    lost = clustered(door, LABELS, node1=rules(nat=nat, filter=["-A FORWARD -j DROP"]), node2=opened("192.168.52.12"))
+    stopped = lost.trace("pod-b", "192.168.52.11", proto="tcp", port=30080)
+    assert "masquerade-missing" not in [each.slug for each in stopped.findings], "it never came to postrouting"
     for each in answer.findings:
         assert "node1 leaves it the address 10.244.2.2" in each.evidence
         assert each.fix.startswith("# restart kube-proxy on node1")
@@ -386,7 +389,7 @@ def test_of_many_services_the_doubtful_are_asked_for(monkeypatch: pytest.MonkeyP
 def test_a_cluster_of_many_services_that_agree_is_asked_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survey, "BUDGET", 10)
     objects, asked = many(40), []
-    plain = proxies.asked
+    plain = serving.asked
 
     def counted(*arguments: object) -> object:
         asked.append(arguments)
@@ -430,6 +433,47 @@ def test_of_services_read_from_rules_only_a_node_that_lacks_them_is_told() -> No
     cluster = clustered(None, LABELS, node2=named(B))
     assert told(cluster) == [("service-rules-missing", "error", "node1/default/svc/web")]
     assert errors(cluster)[0] == "service-rules-missing"
+
+
+def refusing(what: str, target: str, protocol: str = "tcp") -> Edit:
+    """What kube-proxy writes for a Service that nobody is behind, here or anywhere."""
+    comment = f'--comment "default/web {what}"'
+    return rules(
+        nat=proxied(B, address="10.96.0.1", port=443),
+        filter=[
+            "-A FORWARD -m conntrack --ctstate NEW -j KUBE-SERVICES",
+            f"-A KUBE-SERVICES -d {WEB_IP}/32 -p {protocol} -m comment {comment} -m {protocol} --dport 80 -j {target}",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "target", "slug", "in_state"),
+    [
+        ("has no endpoints", "REJECT --reject-with icmp-port-unreachable", "service-no-endpoints", True),
+        ("has no local endpoints", "DROP", "service-local-policy-no-endpoint", False),
+    ],
+)
+def test_where_nobody_asked_the_api_the_rules_themselves_say_that_nobody_is_there(
+    what: str, target: str, slug: str, in_state: bool
+) -> None:
+    both = refusing(what, target)
+    routed = add(routes=[route(f"{WEB_IP}/32", 2, "192.168.52.12")])
+    cluster = clustered(None, LABELS, node1=[both, routed], node2=both)
+    assert [each.slug for each in cluster.findings()] == ([slug] if in_state else [])
+    answer = cluster.trace("pod-a", "svc/web", proto="tcp")
+    (lost,) = answer.findings
+    assert lost.slug == slug
+    assert lost.fix.startswith("# ")
+    assert answer.forward.drop is not None
+    assert "-D" not in (answer.forward.drop.fix or "")
+
+
+def test_a_rule_that_kubernetes_wrote_is_never_to_be_deleted() -> None:
+    invalid = ["-A FORWARD -j KUBE-FORWARD", "-A KUBE-FORWARD -p tcp -j DROP"]
+    (lost,) = clustered(None, LABELS, node1=rules(filter=invalid)).trace("pod-a", "pod-b", proto="tcp").findings
+    assert lost.slug == "firewall-rule-drops"
+    assert lost.fix == "# Kubernetes wrote this rule, and would write it again: correct what it was written for"
 
 
 def test_a_name_with_a_line_in_it_does_not_leave_the_comment_that_a_fix_is() -> None:

@@ -48,8 +48,10 @@ def _service(service: Service) -> tuple[str | None, ...]:
     ports = [
         f"{port.port}{f':{port.node_port}' if port.node_port else ''}/{port.protocol.upper()}" for port in service.ports
     ]
-    external = (*service.external_ips, *service.load_balancer_ips)
-    return service.name, service.type, ",".join(service.cluster_ips) or "None", ",".join(external), ",".join(ports)
+    outside = service.type == "ExternalName"
+    external = (service.external_name,) if outside else (*service.external_ips, *service.load_balancer_ips)
+    cluster = ",".join(service.cluster_ips) or (None if outside else "None")
+    return service.name, service.type, cluster, ",".join(filter(None, external)), ",".join(ports)
 
 
 def up(lab: LabAnswer, ink: Ink) -> str:

@@ -9,6 +9,7 @@ from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import overlap, site
 from netfs.model import ip
+from netfs.model.packet import Packet
 from netfs.model.route import RT_TABLE_LOCAL, RT_TABLE_MAIN, Rule
 from netfs.model.trace import Finding
 
@@ -32,7 +33,8 @@ def rules(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
         for subnet, family in remote:
             if subnet is None or family != rule.family or (rule.dst and not overlap(rule.dst, subnet)):
                 continue
-            if found := _shadowed(view, rule, subnet):
+            first = ip.to_text(ip.prefix(subnet)[0] + 1, family)
+            if found := _shadowed(view, rule, first, subnet):
                 yield found
                 break
 
@@ -48,8 +50,29 @@ def _takes_pods(rule: Rule, own: list[str]) -> bool:
     return rule.src is None or any(overlap(rule.src, subnet) for subnet in own)
 
 
-def _shadowed(view: NetNsView, rule: Rule, subnet: str) -> Finding | None:
-    fib, address = site(view).fib, ip.to_text(ip.prefix(subnet)[0] + 1, ip.family_of(subnet))
+def of_mark(view: NetNsView, packet: Packet) -> Iterator[Finding]:
+    """`rule-shadows-main` of a packet that bears a mark: the rules that take it for the mark."""
+    for rule in view.netns.rules:
+        if rule.fwmark is not None and rule.family == packet.family and _takes(rule, packet):
+            if found := _shadowed(view, rule, packet.dst, f"{packet.dst} with mark {packet.mark:#x}"):
+                yield found
+
+
+def _takes(rule: Rule, packet: Packet) -> bool:
+    """Whether a rule surely takes the packet."""
+    narrowed = (rule.iif, rule.oif, rule.proto, rule.sport, rule.dport, rule.uid_range, rule.tun_id)
+    if any(each is not None for each in narrowed) or rule.tos or rule.l3mdev or rule.unknown or rule.flags & 0x2:
+        return False
+    if rule.action in ("goto", "nop") or rule.suppress_prefixlength is not None or rule.priority >= 32766:
+        return False
+    ends = ((rule.src, packet.src), (rule.dst, packet.dst))
+    if any(prefix is not None and not ip.contains(prefix, address) for prefix, address in ends):
+        return False
+    return packet.mark & rule.fwmask == rule.fwmark
+
+
+def _shadowed(view: NetNsView, rule: Rule, address: str, what: str) -> Finding | None:
+    fib = site(view).fib
     main = fib.best(address)
     there = fib.best(address, rule.table) if rule.action == "lookup" and rule.table is not None else None
     if main is None or (rule.action == "lookup" and there is None):
@@ -62,6 +85,6 @@ def _shadowed(view: NetNsView, rule: Rule, subnet: str) -> Finding | None:
         "rule-shadows-main",
         view,
         None,
-        f"rule {rule.priority} sends packets for {subnet} to {instead}; main says {site(view).route(main)}",
+        f"rule {rule.priority} sends packets for {what} to {instead}; main says {site(view).route(main)}",
         f"{tool} rule del priority {rule.priority}",
     )

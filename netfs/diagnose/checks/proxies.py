@@ -15,8 +15,8 @@ from netfs.cluster.netns import NetNsView
 from netfs.cluster.services import Backend, Match, ServiceView
 from netfs.datapath.netfilter import RuleRef
 from netfs.diagnose.checks.masquerade import sample
-from netfs.diagnose.checks.services import usable
-from netfs.diagnose.checks.serving import Client, Sent, asked, client_of, of_proxy, stops, translator
+from netfs.diagnose.checks.services import refused, usable
+from netfs.diagnose.checks.serving import Client, Sent, asked, client_of, of_proxy, rejects, stops, translator
 from netfs.diagnose.commands import finding, some
 from netfs.diagnose.evidence import SAMPLE, Evidence
 from netfs.diagnose.rules import remove, text_of
@@ -42,8 +42,11 @@ def of_node(evidence: Evidence, node: NetNsView, view: ServiceView) -> tuple[Fin
 def _of_node(evidence: Evidence, node: NetNsView, view: ServiceView) -> Iterator[Finding]:
     for port in view.service.ports:
         backends = [each for each in usable(view) if _behind(port, each)]
-        for address in view.service.cluster_ips if backends else ():
-            yield from _of_port(evidence, node, view, port, address, backends)
+        for address in view.service.cluster_ips:
+            if backends:
+                yield from _of_port(evidence, node, view, port, address, backends)
+            elif view.source == services.RULES and not view.backends and rejects(evidence, node, address, port):
+                yield refused(view)
 
 
 def _behind(port: ServicePort, backend: Backend) -> bool:
@@ -100,13 +103,14 @@ def _local(backends: list[Backend], node: NetNsView) -> bool:
 
 def no_local(node: NetNsView, view: ServiceView, target: str, backends: list[Backend], severity: str) -> Finding:
     """`service-local-policy-no-endpoint` of one node."""
-    elsewhere = sorted({each.node or each.address for each in backends})
+    names = sorted({each.node or each.address for each in backends})
+    elsewhere = f"; endpoints are on {some(names)}" if names else ""
     return finding(
         "service-local-policy-no-endpoint",
         node,
         view.name,
         f"the traffic policy of {view.name} is Local, and {node.name} has no endpoint of it: what it gets for "
-        f"{target} reaches nobody; endpoints are on {some(elsewhere)}",
+        f"{target} reaches nobody{elsewhere}",
         f"# set the traffic policy of {view.name} to Cluster, or run a pod of it on {node.name}",
         severity,
     )
@@ -120,7 +124,7 @@ def rules_missing(
     ``backends`` are those of the target's family.
     """
     count = len({each.pod or each.address for each in backends})
-    ready = f"which has {count} ready endpoint{'s' if count > 1 else ''}: its packets are routed like any other"
+    ready = f"which has {count} ready endpoint{'s' if count > 1 else ''}: its packets reach nobody"
     return finding(
         "service-rules-missing",
         node,

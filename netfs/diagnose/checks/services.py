@@ -101,6 +101,17 @@ def port_missing(evidence: Evidence, sent: Packet) -> Iterator[Finding]:
         )
 
 
+def refused(view: ServiceView) -> Finding:
+    """`service-no-endpoints` of a Service for which kube-proxy wrote no more than a refusal."""
+    namespace = view.service.namespace or "default"
+    return _told(
+        "service-no-endpoints",
+        view,
+        f"{view.name} has nobody to send to: kube-proxy's rules reject what is sent to it",
+        f"# make a pod of {view.name} ready: kubectl -n {namespace} describe endpointslices,pods",
+    )
+
+
 def _selects_nobody(evidence: Evidence, view: ServiceView) -> bool:
     """Whether labels were read, and no pod of the namespace has those that the selector asks for."""
     if not evidence.labelled:

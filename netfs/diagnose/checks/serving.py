@@ -9,6 +9,7 @@ from typing import NamedTuple
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.ipvs import Table, table
 from netfs.datapath.netfilter import HookAnswer, RuleRef
+from netfs.datapath.netfilter.answer import REJECT
 from netfs.diagnose.checks.masquerade import sample
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.rules import LOST, judged_elsewhere, met, stopped, ways
@@ -120,6 +121,16 @@ def _by_ipvs(view: NetNsView, address: str, port: ServicePort) -> Sent | None:
     service = known.find(port.protocol, address, port.port, 0)
     servers = service.shares() if service is not None else []
     return Sent({(server.address, server.port): None for server, _ in servers}, service is None, False)
+
+
+def rejects(evidence: Evidence, node: NetNsView, address: str, port: ServicePort) -> bool:
+    """Whether kube-proxy's rules on a node reject what its pods send to a Service's address."""
+    client = client_of(evidence, node, ip.family_of(address))
+    if client is None or judged_elsewhere(node):
+        return False
+    hook = "forward" if client.iif is not None else "output"
+    answer = met(node, hook, _first(client, address, port), iif=client.iif)
+    return answer is not None and answer.verdict == REJECT and bool(answer.matched) and of_proxy(answer.matched[-1])
 
 
 def stops(node: NetNsView, client: Client, address: str, port: ServicePort) -> bool:
