@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.topology import Topology
-from netfs.diagnose import traced
+from netfs.diagnose import dropped, traced
 from netfs.diagnose.checks.sharing import shared_addresses
 from netfs.diagnose.evidence import Evidence, evidence
 from netfs.diagnose.examination import of_pair, of_view, told
@@ -120,9 +120,9 @@ def _of_drop(known: Evidence, trace: Trace, drop: Drop, state: list[Finding]) ->
     slug = _slug(drop)
     if slug is None:
         return None
-    if slug == "route-loop" and (shortened := traced.shortened(trace, drop)) is not None:
+    if slug == "route-loop" and (shortened := dropped.shortened(trace, drop)) is not None:
         return shortened
-    really = traced.of_rule(known, trace, drop, state)
+    really = dropped.of_rule(known, trace, drop, state)
     if really is not None and not isinstance(really, str):
         return really
     if really == "":

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from netfs.diagnose.dropped import of_rule
 from netfs.diagnose.evidence import evidence
-from netfs.diagnose.traced import of_rule
 from netfs.model.kubernetes import ServicePort
 from netfs.model.packet import Packet
 from netfs.model.snapshot import Connection

@@ -1,13 +1,14 @@
 """The text of iptables-save: tables and chains in one pass over its lines (iptables/iptables-restore.c).
 
-A line is only sorted to its chain here; it becomes a rule when a packet first reaches it. What is not the text of
+A line is only sorted to its chain here; it becomes a rule when a packet first reaches it. A quoted string may go over
+lines: a comment with a newline is printed as it is. What is not the text of
 iptables-save raises NotUnderstoodError with line and column.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from netfs.datapath.netfilter.datatypes import NotUnderstoodError
@@ -49,6 +50,7 @@ _DEMANDS = re.compile(
     r'(?: -m comment --comment (?:"(?:[^"\\]|\\.)*"|[^\s"!]+))?'
     r" -m (?P=p)(?: --sport [\d:]+)? --dport (?P<port>[1-9]\d{0,4}))?(?= |$)"
 )
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?P<end>"?)')
 _V4 = re.compile(rf"({_OCTET}(?:\.{_OCTET}){{3}})/32")
 
 Line = tuple[int, str]
@@ -151,7 +153,7 @@ def _sections(text: str, program: str) -> dict[str, _Section]:
     section: _Section | None = None
     lines: dict[str, list[Line]] = {}
     number = 0
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in _logical(text):
         start = 0
         if line.startswith("["):
             start = line.find("] ") + 2
@@ -176,6 +178,36 @@ def _sections(text: str, program: str) -> dict[str, _Section]:
     if section is not None:
         raise _error(program, number, 1, "the end of the text within a table")
     return found
+
+
+def _logical(text: str) -> Iterable[Line]:
+    """The lines of a text by number; a rule whose quoted string goes over several has them all, as one."""
+    lines = text.split("\n")
+    escapes = "\\" in text
+    odd = [at for at, line in enumerate(lines) if line.count('"') & 1 or (escapes and "\\" in line)]
+    return _joined(lines, odd) if odd else enumerate(lines, 1)
+
+
+def _joined(lines: list[str], odd: list[int]) -> Iterator[Line]:
+    """The same, where a quote may be open at the end of the lines ``odd``; one that never ends takes its line alone."""
+    done = 0
+    for first in odd:
+        if first < done or not lines[first].startswith(("-A ", "[")) or not _open(lines[first]):
+            continue
+        yield from enumerate(lines[done:first], done + 1)
+        done = first + 1
+        last = next((at for at in range(done, len(lines)) if not _open(f'"{lines[at]}')), first)
+        yield first + 1, "\n".join(lines[first : last + 1])
+        done = last + 1
+    yield from enumerate(lines[done:], done + 1)
+
+
+def _open(line: str) -> bool:
+    """Whether a quoted string begins on a line and does not end there."""
+    end = '"'
+    for quoted in _QUOTED.finditer(line):
+        end = quoted["end"]
+    return not end
 
 
 def _declare(section: _Section, line: str, number: int, program: str, table: str) -> None:
