@@ -177,7 +177,8 @@ def _documents(text: str, path: str) -> list[object]:
     try:
         return [document for document in yaml.safe_load_all(text) if document is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SourceError(f"is not YAML: {' '.join(str(error).split())}", where=path) from None
+        words = " ".join(str(error).replace(' in "<unicode string>",', " at").split())
+        raise SourceError(f"is not YAML: {words}", where=path) from None
 
 
 def _flat(one: _Field, where: str) -> Iterator[_Field]:

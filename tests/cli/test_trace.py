@@ -119,13 +119,10 @@ def test_options_become_the_request(
     assert cluster.asked == cluster.asked | {"src": "pod-a", "dst": "pod-b"} | expected
 
 
-def test_notes_are_for_who_watches(run: Run, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal they stand on stderr; in JSON they are a field."""
+def test_notes_are_part_of_the_story(run: Run, cluster: FakeCluster) -> None:
     cluster.answer = replace(answers.DELIVERED, notes=("kube-proxy translates no ICMP",))
-    assert run("trace", "pod-a", "svc/web").err == ""
+    assert "  note: kube-proxy translates no ICMP\n" in run("trace", "pod-a", "svc/web").out
     assert json.loads(run("trace", "pod-a", "svc/web", "-o", "json").out)["notes"] == ["kube-proxy translates no ICMP"]
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert run("trace", "pod-a", "svc/web", "--no-color").err == "kube-proxy translates no ICMP\n"
 
 
 def test_json_is_the_contract(run: Run, cluster: FakeCluster) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netfs_cli import options, output, terminal
+from netfs_cli import options, output
 from netfs_cli.command import Command
 from netfs_cli.settings import Settings
 
@@ -94,8 +94,6 @@ def trace(
 
     from netfs_cli.render.trace import render
 
-    for note in answer.notes:
-        terminal.note(note)
     wide = output_form == "wide"
     output.show(
         answer,

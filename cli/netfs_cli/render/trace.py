@@ -36,7 +36,8 @@ def render(trace: Trace, ink: Ink, *, width: int | None, wide: bool) -> str:
     story = _Story(ink, width, wide)
     ends = f"{printable(trace.source.name)} {ink.sign('→')} {printable(trace.destination.name)}"
     verdict = _verdict(trace, ink, width)
-    lines = [ink.bold(ends) + _request(trace, ink), *verdict, *ways.backends(trace, ink), ""]
+    lines = [ink.bold(ends) + _request(trace, ink), *verdict, *ways.backends(trace, ink)]
+    lines += [*(ink.dim(f"  note: {printable(note)}") for note in trace.notes), ""]
     lines += story.direction("THERE", trace.forward, _ends(trace, ink, back=False))
     if trace.reverse.hops or trace.reverse.verdict == DROPPED:
         lines += story.direction("BACK", trace.reverse, _ends(trace, ink, back=True))
