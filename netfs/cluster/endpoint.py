@@ -212,6 +212,10 @@ def _unknown(topology: Topology, text: str, namespace: str) -> EndpointError:
         hint = _near(text, [_short(view, namespace) for view in known])
     else:
         hint = _near(text, [*_names(topology, namespace), *(_short(view, namespace) for view in known)])
+    if asked is not None and topology.kubernetes is None:
+        hint += (
+            " " if hint.endswith("?") else "; "
+        ) + "a headless Service is named by no rule, only by the API's objects"
     kind = "Service" if asked is not None else "pod, Service, container, node or address"
     return EndpointError(f"no {kind} {printable(text)!r}", hint=hint)
 

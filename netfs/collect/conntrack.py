@@ -1,7 +1,10 @@
-"""Tracked connections that translate (include/uapi/linux/netfilter/nfnetlink_conntrack.h, ``ctnetlink_dump_table``).
+"""Tracked connections that decide over packets to come (include/uapi/linux/netfilter/nfnetlink_conntrack.h).
 
-Of many, the kernel chooses by their status where it knows how (Linux 5.19); of few, and by an older kernel, every
-connection is handed out. Those without a translation are left out here. Both families come in one dump.
+They are those that translate, and those of UDP that do not and were never answered: the client goes on sending by
+one, and no rule that was written since translates it (``nf_nat_setup_info`` leaves a confirmed connection alone).
+
+Of many, the kernel chooses by their status where it knows how (Linux 5.19, ``ctnetlink_filter_match``); of few, and by
+an older kernel, every connection is handed out. Others are left out here. Both families come in one dump.
 """
 
 from __future__ import annotations
@@ -31,11 +34,12 @@ ADDRESSES = ((1, 2, 4, AF_INET), (3, 4, 16, AF_INET6))
 """(attribute of the source, of the destination, bytes of an address, family)."""
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp"}
 """As ``Packet.proto`` has them; others keep their number."""
+UDP = b"\x11"
 
-SNAT, DNAT = 1 << 4, 1 << 5
+SEEN_REPLY, SNAT, DNAT = 1 << 1, 1 << 4, 1 << 5
 STATUS = (
     (1 << 0, "expected"),
-    (1 << 1, "seen-reply"),
+    (SEEN_REPLY, "seen-reply"),
     (1 << 2, "assured"),
     (1 << 3, "confirmed"),
     (SNAT, "snat"),
@@ -55,15 +59,17 @@ def _choose(status: int, mask: int) -> bytes:
     )
 
 
-CHOSEN = (_choose(SNAT, SNAT), _choose(DNAT, SNAT | DNAT))
-"""Those whose source is translated, then those whose destination alone is."""
+CHOSEN = (_choose(SNAT, SNAT), _choose(DNAT, SNAT | DNAT), _choose(0, SNAT | DNAT | SEEN_REPLY))
+"""Those whose source is translated, those whose destination alone is, then those of neither that nobody answered.
+
+By protocol the kernel chooses within one family only: two more walks, to spare what little of TCP is unanswered."""
 ALL = (NFGENMSG.pack(0, 0, 0),)
 FEW = 2048
 """So many are asked for at once: a question costs a walk over the kernel's one table for all namespaces."""
 
 
 def read_connections(netfilter: Netlink, tracked: int, gaps: list[tuple[str, str]]) -> bytes:
-    """The translated connections of the calling thread's namespace, which tracks so many; failures go to ``gaps``.
+    """Those connections of the calling thread's namespace, which tracks so many; failures go to ``gaps``.
 
     The socket is of no use afterwards.
     """
@@ -72,6 +78,8 @@ def read_connections(netfilter: Netlink, tracked: int, gaps: list[tuple[str, str
         left = MOST - sum(1 for _ in messages(data))
         try:
             data += netfilter.dump(CT_MSG_GET, body, left)
+            if body is CHOSEN[0] and not all(_status(data, at) & SNAT for at in messages(data)):
+                return data  # of a kernel that does not choose: it is everything
         except LongDumpError as more:
             gaps.append(("connections", f"more than {MOST} are tracked; the rest was not read"))
             return data + more.data
@@ -84,15 +92,22 @@ def read_connections(netfilter: Netlink, tracked: int, gaps: list[tuple[str, str
     return data
 
 
+def _status(data: bytes, at: tuple[int, int, int]) -> int:
+    return int.from_bytes(attributes(data, at[1] + NFGENMSG.size, at[2]).get(CTA_STATUS, b""), "big")
+
+
 def decode_connections(data: bytes) -> tuple[Connection, ...]:
-    """Those that translate, each once. Raises MalformedError."""
+    """Those that translate, and those of UDP that nobody answered, each once. Raises MalformedError."""
     found: dict[bytes, Connection] = {}
     for _, start, end in messages(data):
         attrs = attributes(data, start + NFGENMSG.size, end)
         status = int.from_bytes(attrs.get(CTA_STATUS, b""), "big")
         original = attrs.get(CTA_TUPLE_ORIG)
-        if status & (SNAT | DNAT) and original is not None:
-            found.setdefault(original + attrs.get(CTA_ZONE, b""), _connection(attrs, status, nested(original)))
+        if original is None or (status & SEEN_REPLY and not status & (SNAT | DNAT)):
+            continue
+        flow = nested(original)
+        if status & (SNAT | DNAT) or nested(flow.get(CTA_TUPLE_PROTO, b"")).get(CTA_PROTO_NUM) == UDP:
+            found.setdefault(original + attrs.get(CTA_ZONE, b""), _connection(attrs, status, flow))
     return tuple(found.values())
 
 

@@ -8,6 +8,7 @@ of nf_tables are iptables-nft's, and its tools tell them whole, nft is not start
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from struct import Struct
 from typing import NamedTuple
@@ -50,6 +51,7 @@ SEARCH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 COMMANDS = {
     "nft": ("nft", "-j", "list", "ruleset"),
+    "nft_devices": ("nft", "list chains netdev; list chains inet"),
     "iptables": ("iptables-nft-save", "-c"),
     "ip6tables": ("ip6tables-nft-save", "-c"),
     "iptables_legacy": ("iptables-legacy-save", "-c"),
@@ -60,6 +62,7 @@ COMMANDS = {
 """By the field of ``Firewall``."""
 
 
+DEVICE_CHAIN = re.compile(r'\{"chain": \{[^{}]*"hook": "(?:in|e)gress"[^{}]*\}')
 IPVS_TABLE, IPVS_HEADINGS = "ip_vs", 3
 """The file of /proc/net that lists the virtual servers, and its lines where there is none."""
 LEGACY = (("iptables_legacy", "ip_tables"), ("ip6tables_legacy", "ip6_tables"))
@@ -116,7 +119,16 @@ def read_firewall(
     found = _run(wanted, gaps) if wanted else {}
     if not tables.others and not all(_whole(found.get(field, ""), names) for field, names in tables.owned.items()):
         found |= _run(["nft"], gaps)
+    if _keeps_devices_back(found.get("nft", "")):
+        found |= _run(["nft_devices"], gaps)
     return found
+
+
+def _keeps_devices_back(listed: str) -> bool:
+    """Whether nft listed a chain of a device without that device, as version 1.0.6 does."""
+    if not any(f'"hook": "{hook}"' in listed for hook in ("ingress", "egress")):
+        return False
+    return any('"dev":' not in chain for chain in DEVICE_CHAIN.findall(listed))
 
 
 class _Tables(NamedTuple):

@@ -183,7 +183,7 @@ class Reader:
                     raw["sysctls"] |= tracked(netfilter)
 
     def _connections(self, raw: Raw) -> None:
-        """Those that translate, where any connection is tracked."""
+        """Those that decide over packets to come, where any connection is tracked."""
         tracked = raw["sysctls"].get("net.netfilter.nf_conntrack_count", 0)
         if not tracked:
             return

@@ -2,8 +2,9 @@
 
 Mirrors ``nf_conntrack_in`` and ``resolve_normal_ct`` (net/netfilter/nf_conntrack_core.c), ``tcp_new`` and
 ``icmp_new`` of the protocols' files, and ``nf_confirm``. What was found on the way is remembered by branch
-(``connection.Branch``); the entries that the snapshot brought are looked at behind that. Leaves out: helpers,
-expectations, timeouts, zones, and clashes, where a port is already taken and NAT chooses another.
+(``connection.Branch``); the entries that the snapshot brought are looked at behind that: for one of these no nat rule
+is asked, whether it translates or not (``nf_nat_setup_info``). Leaves out: helpers, expectations, timeouts, zones, and
+clashes, where a port is already taken and NAT chooses another.
 """
 
 from __future__ import annotations

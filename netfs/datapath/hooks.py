@@ -16,12 +16,12 @@ from netfs.cluster.netns import NetNsView
 from netfs.datapath import conntrack, ipvs_in
 from netfs.datapath.connection import DESTINATION, INVALID, UNTRACKED, Branch, Connection, FiveTuple, Tracked
 from netfs.datapath.frame import bare
-from netfs.datapath.netfilter import HookAnswer, HookContext, run_hook
+from netfs.datapath.netfilter import HookAnswer, HookContext, chains_on, run_hook
 from netfs.datapath.output import query_of
 from netfs.datapath.position import End, Position, Step, Ways, drop, unknown
 from netfs.datapath.routing import RouteAnswer, RouteQuery, lookup, select_source
 from netfs.datapath.routing.source_address import inet_select_addr
-from netfs.datapath.verdicts import passed, refused
+from netfs.datapath.verdicts import passed, refused, untranslated
 from netfs.model import ip
 from netfs.model.link import Link
 from netfs.model.packet import Packet
@@ -181,9 +181,19 @@ def _follow(at: Position, hook: str, met: _Entered, answer: HookAnswer) -> Posit
     at.frame.tracked = tracked
     if packet != before.packet or answer.met:
         passed(at, hook, before.packet, answer, undone)
+    if met.connection is not None and not met.tracked.reply and _too_old(at.view, met.connection, hook):
+        untranslated(at, hook, met.connection)
     if answer.routed and at.stage == "egress":
         at.rerouted = _decisive(at.view, answer.routed)
     return at
+
+
+def _too_old(view: NetNsView, connection: Connection, hook: str) -> bool:
+    """Whether there are nat rules here that a connection is too old for: it began without a translation."""
+    if connection.entry is None or hook not in DESTINATION or connection.status & {"snat", "dnat"}:
+        return False
+    layer = "ip6" if ":" in connection.original.dst else "ip"
+    return any(chain.type == "nat" for chain in chains_on(view, layer, hook))
 
 
 def _remembered(hook: str, met: _Entered, answer: HookAnswer) -> Branch:

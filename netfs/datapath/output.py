@@ -49,10 +49,11 @@ def route_local(_walk: Walk, at: Position) -> Step:
     asked = at.rerouted or packet
     query = query_of(asked, oif=at.oif, mark=0 if at.frame.inner is not None and at.rerouted is None else asked.mark)
     answer = lookup(view, query)
+    chosen = None
     if not answer.usable and answer.kind != "unknown" and ":" in packet.dst and query.src is None:
-        answer, query = _again_with_source(view, answer, query)
+        answer, query, chosen = _again_with_source(view, answer, query)
     if answer.usable and packet.proto == "tcp" and query.src is None and ":" not in packet.dst:
-        answer, query = _again_with_source(view, answer, query)
+        answer, query, chosen = _again_with_source(view, answer, query)
     if answer.kind == "unknown":
         return unknown(at, "output", answer.unknown or "the routing tables cannot be decided")
     if not answer.usable:
@@ -60,7 +61,7 @@ def route_local(_walk: Walk, at: Position) -> Step:
     if answer.kind == "broadcast" and at.frame.inner is None:
         return _to_all(at, packet)
     hops, left = followed(answer.nexthops)
-    ways = [_way(at, answer, query, hop, left) for hop in hops]
+    ways = [_way(at, answer, query, hop, left, chosen) for hop in hops]
     if len(ways) == 1:
         return ways[0]
     going = [way for way in ways if isinstance(way, Position)]
@@ -84,17 +85,19 @@ def _to_all(at: Position, packet: Packet) -> End:
     return drop(at, "output", reason, why)
 
 
-def _again_with_source(view: NetNsView, answer: RouteAnswer, query: RouteQuery) -> tuple[RouteAnswer, RouteQuery]:
-    """Once more with the source that was chosen.
+def _again_with_source(
+    view: NetNsView, answer: RouteAnswer, query: RouteQuery
+) -> tuple[RouteAnswer, RouteQuery, str | None]:
+    """Once more with the source that was chosen, and why it was; None: there is none to choose.
 
     ``ip6_dst_lookup_tail``: an error found without a source never existed, if the look-up with one is better.
     ``ip_route_connect``: an IPv4 connection asks for its source first, and with it for its route.
     """
-    source, _ = select_source(view, answer, query)
+    source, why = select_source(view, answer, query)
     if source is None:
-        return answer, query
+        return answer, query, None
     chosen = replace(query, src=source)
-    return lookup(view, chosen), chosen
+    return lookup(view, chosen), chosen, why
 
 
 def query_of(packet: Packet, *, iif: str | None = None, oif: str | None = None, mark: int = 0) -> RouteQuery:
@@ -152,10 +155,15 @@ def by_rule(answer: RouteAnswer) -> tuple[str, str] | None:
     return f"the rule {describe_rule(rule)} refuses it", f"{tool} rule del priority {rule.priority}"
 
 
-def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, left: str) -> Step:
-    """One way of an equal-cost route; most routes have one. ``left``: a word on ways that are not followed."""
+def _way(
+    at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, left: str, chosen: str | None = None
+) -> Step:
+    """One way of an equal-cost route; most routes have one.
+
+    ``left``: a word on ways that are not followed. ``chosen``: why the source is what it is, where it was asked with.
+    """
     view, frame = at.view, at.frame
-    source, chosen = select_source(view, answer, query, hop if hop.index is not None else None)
+    source, reason = select_source(view, answer, query, hop if hop.index is not None else None)
     if source is None:
         if frame.packet.family == 6 or ":" in frame.packet.dst:
             return drop(at, "output", "EADDRNOTAVAIL", f"{view.name} has no IPv6 address to send from")
@@ -169,8 +177,8 @@ def _way(at: Position, answer: RouteAnswer, query: RouteQuery, hop: NextHop, lef
         return unknown(at, "output", f"the route encapsulates with {hop.encap}: not modelled")
     evidence = describe(answer.route, view) if answer.route is not None else None
     why = evidence or "taken to be on the link"
-    if not query.src:
-        why += f", source {source}: {chosen}"
+    if chosen is not None or not query.src:
+        why += f", source {source}: {chosen or reason}"
     why += left
     way = at.go(
         "egress" if at.rerouted is not None else "local-out",

@@ -28,6 +28,13 @@ def passed(at: Position, hook: str, before: Packet, answer: HookAnswer, undone: 
     at.note("netfilter", "rewrite" if changed else "accept", why, evidence=evidence, rules=rules_met(answer))
 
 
+def untranslated(at: Position, hook: str, connection: Connection) -> None:
+    """Write the hop of a packet whose connection is known, and has no translation."""
+    flow = connection.original
+    why = f"{hook}: the connection table holds {flow} already, not translated: no nat rule is asked"
+    at.note("netfilter", "accept", why, evidence=f"{flow}, answered {connection.reply}")
+
+
 def _known(connection: Connection, before: Packet, after: Packet) -> str:
     """Why a packet is translated by no rule of today."""
     flow = five_tuple(after)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.netfilter import HookAnswer, HookContext, RuleRef, run_bridge_hook, run_device_hook, run_hook
-from netfs.datapath.netfilter.remedy import removal
+from netfs.datapath.netfilter.remedy import in_turn, removal
 from netfs.datapath.routing import RouteQuery, lookup, select_source
 from netfs.model.link import Link
 from netfs.model.packet import Packet
@@ -80,7 +80,7 @@ def ways(answer: HookAnswer) -> tuple[HookAnswer, ...]:
 
 def remove(rules: Iterable[RuleRef]) -> str:
     """The commands that take these rules away."""
-    return " && ".join(dict.fromkeys(removal(ref) for ref in rules))
+    return " && ".join(dict.fromkeys(removal(ref) for ref in in_turn(rules)))
 
 
 def _masquerade(view: NetNsView, packet: Packet, oif: Link) -> str | None:

@@ -64,11 +64,13 @@ class Firewall:
     """``ipvsadm -Sn``."""
     recent: str | None = None
     """The files of /proc/net/xt_recent, each line behind the name of its list; of an empty list the name alone."""
+    nft_devices: str | None = None
+    """``nft "list chains netdev; list chains inet"``, where the JSON does not tell of which device a chain is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An entry of the connection table that translates: what its packets are, and what their answers are."""
+    """An entry of the connection table: what its packets are, and what their answers are, translated or not."""
 
     proto: str
     """``tcp``, ``udp``, ``icmp``, else the number."""
@@ -120,7 +122,8 @@ class NetNs:
     firewall: Firewall | None = None
     """None: no rules at all, or a gap says why."""
     connections: tuple[Connection, ...] = ()
-    """Tracked connections with a translation; others do not change a packet's way."""
+    """Tracked connections with a translation, and those of UDP without one that nobody answered: no rule translates
+    them any more. Others do not change a packet's way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The tracked connections that are collected are those that conntrack(8) calls translated.
+"""The tracked connections that are collected: those that conntrack(8) calls translated, and UDP that nobody answered.
 
 One node translates in front of two namespaces; what it has is compared entry by entry.
 """
@@ -57,12 +57,18 @@ enter("far")
 server = socket.create_server(("0.0.0.0", 8080))
 answering = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 answering.bind(("0.0.0.0", 5353))
+plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+plain.bind(("10.2.0.2", 5354))
 enter("near")
 for family, address in ((socket.AF_INET, ("10.1.0.1", 53)), (socket.AF_INET6, ("fd01::1", 53)),
                         (socket.AF_INET, ("10.2.0.2", 9))):
     socket.socket(family, socket.SOCK_DGRAM).sendto(b"x", address)
 data, asker = answering.recvfrom(10)
 answering.sendto(data, asker)
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.sendto(b"x", ("10.2.0.2", 5354))
+plain.sendto(b"y", plain.recvfrom(10)[1])
+asking.recv(10)
 kept = socket.create_connection(("10.1.0.1", 80))
 subprocess.run(["ping", "-c1", "-W2", "10.2.0.2"], check=True, stdout=subprocess.DEVNULL)
 enter("node")
@@ -88,14 +94,15 @@ def place(require_program: Callable[[str], str]) -> Any:
     return inside(BUILD, ANSWER)
 
 
-def translated(line: str) -> tuple[Any, ...] | None:
-    """An entry of conntrack(8), without its time left; None where its answers come as they were sent for."""
+def decisive(line: str) -> tuple[Any, ...] | None:
+    """An entry of conntrack(8), without its time left; None where its answers come as they were sent for, by TCP or
+    already."""
     family, _, proto, _, _ = line.split()[:5]
     pairs = LINE.findall(line)
     there, back = dict(pairs[: len(pairs) // 2]), dict(pairs[len(pairs) // 2 :])
     ends = [there["src"], there.get("sport"), there["dst"], there.get("dport")]
     answered = [back["dst"], back.get("dport"), back["src"], back.get("sport")]
-    if ends == answered:
+    if ends == answered and not (proto == "udp" and "[UNREPLIED]" in line):
         return None
     flags = tuple(name for word, name in (("[UNREPLIED]", "new"), ("[ASSURED]", "assured")) if word in line)
     return (family, proto, *ends, *answered, int(back["mark"]), *flags)
@@ -117,9 +124,9 @@ def recorded(one: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def test_they_are_those_that_conntrack_lists(place: Any) -> None:
-    listed = [each for each in map(translated, place["listed"]) if each is not None]
+    listed = [each for each in map(decisive, place["listed"]) if each is not None]
     assert sorted(map(repr, map(recorded, place["found"]["node"]))) == sorted(map(repr, listed))
-    assert len(listed) == 4
+    assert len(listed) == 5
 
 
 def test_what_is_translated_is_in_the_status(place: Any) -> None:
@@ -128,6 +135,7 @@ def test_what_is_translated_is_in_the_status(place: Any) -> None:
     assert "snat" not in by_port[53]["status"]
     assert by_port[None]["proto"] == "icmp"
     assert 0 < by_port[53]["timeout"] <= 180
+    assert not {"dnat", "snat", "seen-reply"} & set(by_port[9]["status"])
 
 
 def test_others_are_counted_and_left_out(place: Any) -> None:

@@ -264,6 +264,14 @@ def test_a_service_of_another_namespace_is_told_with_its_namespace() -> None:
     assert resolve(topology(objects=objects), "svc/shop", "team").name == "team/svc/shop"
 
 
+def test_without_the_api_a_headless_service_cannot_be_known() -> None:
+    with pytest.raises(EndpointError, match=r"svc/half\? a headless Service is named by no rule"):
+        resolve(topology("iptables", None), "svc/hl")
+    with pytest.raises(EndpointError) as known:
+        resolve(topology(), "svc/hl")
+    assert "headless" not in str(known.value)
+
+
 def test_where_nothing_tells_of_services_the_error_says_so() -> None:
     with pytest.raises(EndpointError, match="the snapshots hold no Services"):
         resolve(clusters.two_nodes(), "svc/web")

@@ -62,13 +62,13 @@ def message(kind: int, body: bytes) -> bytes:
     return HEADER.pack(16 + len(body), kind, 2, 1, 0) + body
 
 
-def tracked(status: int, port: int = 80, timeout: int = 30) -> bytes:
+def tracked(status: int, port: int = 80, timeout: int = 30, proto: bytes = b"\6") -> bytes:
     """A connection of 10.1.0.2 to 10.1.0.1, which 10.2.0.2 answers."""
 
     def ends(src: bytes, dst: bytes, sport: int, dport: int) -> bytes:
         ip = attribute(1, src) + attribute(2, dst)
-        proto = attribute(1, b"\6") + attribute(2, pack(">H", sport)) + attribute(3, pack(">H", dport))
-        return attribute(0x8001, ip) + attribute(0x8002, proto)
+        ports = attribute(2, pack(">H", sport)) + attribute(3, pack(">H", dport))
+        return attribute(0x8001, ip) + attribute(0x8002, attribute(1, proto) + ports)
 
     client, service, backend = bytes([10, 1, 0, 2]), bytes([10, 1, 0, 1]), bytes([10, 2, 0, 2])
     body = attribute(0x8001, ends(client, service, 4000, port)) + attribute(0x8002, ends(backend, client, 8080, 4000))
@@ -227,8 +227,25 @@ def test_connections_that_translate_are_kept_once() -> None:
     assert (found[0].reply_src, found[0].reply_sport, found[0].mark) == ("10.2.0.2", 8080, 0x4000)
 
 
+def test_of_those_that_do_not_translate_udp_that_nobody_answered_is_kept() -> None:
+    confirmed, answered, udp = 0x8, 0x2, b"\x11"
+    found = decode_connections(
+        tracked(confirmed, 1) + tracked(confirmed, 2, proto=udp) + tracked(confirmed | answered, 3, proto=udp)
+    )
+    assert [(each.proto, each.dport, each.status) for each in found] == [("udp", 2, ("confirmed",))]
+
+
+def test_a_kernel_that_does_not_choose_is_asked_once() -> None:
+    class Old:
+        def dump(self, _: int, body: bytes, most: int) -> bytes:
+            assert body == CHOSEN[0]
+            return tracked(0x10) + tracked(0x8)
+
+    assert read_connections(Old(), FEW + 1, []) == tracked(0x10) + tracked(0x8)  # type: ignore[arg-type]
+
+
 class Table:
-    """A kernel with so many connections that translate: each question's, as it answers them."""
+    """A kernel with so many connections that decide: each question's, as it answers them."""
 
     def __init__(self, *sizes: int) -> None:
         self.sizes = list(sizes)
@@ -242,9 +259,10 @@ class Table:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "kept"), [((2, 3), 5), ((MOST, 0), MOST), ((MOST - 2, 3), MOST), ((MOST + 1, 1), MOST)]
+    ("sizes", "kept"),
+    [((2, 3, 4), 9), ((MOST, 0, 0), MOST), ((MOST - 2, 2, 1), MOST), ((MOST - 2, 3), MOST), ((MOST + 1,), MOST)],
 )
-def test_no_more_connections_are_read_than_is_bearable(sizes: tuple[int, int], kept: int) -> None:
+def test_no_more_connections_are_read_than_is_bearable(sizes: tuple[int, ...], kept: int) -> None:
     gaps: list[tuple[str, str]] = []
     data = read_connections(Table(*sizes), FEW + 1, gaps)  # type: ignore[arg-type]
     assert len(data) == kept * len(tracked(0x10))

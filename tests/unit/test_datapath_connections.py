@@ -63,6 +63,15 @@ def test_a_connection_that_is_known_keeps_its_translation() -> None:
     assert "connection table" in hop.why
 
 
+def test_a_connection_that_began_before_the_rule_is_not_translated() -> None:
+    early = Entry("udp", "10.244.1.2", "10.96.0.10", "10.96.0.10", "10.244.1.2", 40000, 80, 80, 40000, ("confirmed",))
+    edits = rules(*dnat("10.244.2.2")), clusters.add(connections=[early])
+    lost, fresh = (asked(*edits, proto="udp", sport=sport) for sport in (40000, 41000))
+    assert (lost.verdict, fresh.forward.verdict) == ("dropped", "delivered")
+    assert {hop.packet.dst for hop in lost.forward.hops} == {"10.96.0.10"}
+    assert "not translated: no nat rule is asked" in next(h.why for h in lost.forward.hops if h.stage == "netfilter")
+
+
 @pytest.mark.parametrize(
     ("count", "limit", "verdict"), [(100, 100, "dropped"), (99, 100, "delivered"), (100, 0, "delivered")]
 )

@@ -12,8 +12,8 @@ from netfs.model.kubernetes import ServicePort
 from netfs.model.packet import Packet
 from netfs.model.snapshot import Connection
 from netfs.model.trace import DELIVERED, DROPPED, Direction, Drop, EndpointRef, Finding, Hop, Trace
-from tests.unit.clusters import Edit, sysctl, two_nodes
-from tests.unit.proxied_clusters import WEB_IP, clustered, service
+from tests.unit.clusters import Edit, add, route, sysctl, two_nodes
+from tests.unit.proxied_clusters import WEB_IP, clustered, rules, service
 
 DNS = service("10.244.2.2:53", ports=(ServicePort(53, "udp"),))
 STALE = Connection("udp", "10.244.1.2", WEB_IP, "10.244.2.77", "10.244.1.2", 40053, 53, 53, 40053)
@@ -71,6 +71,35 @@ def test_without_an_api_an_address_of_a_pod_network_that_no_pod_has_is_gone() ->
 )
 def test_entries_that_may_be_right(entry: Connection) -> None:
     assert clustered(node1=tracking(entry)).findings() == ()
+
+
+ROUTED = add(routes=[route("0.0.0.0/0", 2, "192.168.52.1")])
+EARLY = replace(STALE, src="192.168.52.11", reply_src=WEB_IP, reply_dst="192.168.52.11")
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (EARLY, True),
+        (replace(EARLY, status=("seen-reply",)), False),
+        (replace(EARLY, dst="192.168.52.9", reply_src="192.168.52.9"), False),
+    ],
+)
+def test_a_flow_that_is_older_than_the_rules_of_its_service(entry: Connection, expected: bool) -> None:
+    udp = replace(DNS.endpoint_slices[0], ports=(replace(DNS.endpoint_slices[0].ports[0], protocol="udp"),))
+    objects = replace(DNS, endpoint_slices=(udp,))
+    rule = f"-A PREROUTING -d {WEB_IP}/32 -p udp -m udp --dport 53 -j DNAT --to-destination 10.244.2.2:53"
+    node1 = [rules(nat=[rule, rule.replace("PREROUTING", "OUTPUT")]), tracking(entry), ROUTED]
+    cluster = clustered(objects, {"pod-b": {"app": "web"}}, node1=node1)
+    told = [each for each in cluster.findings() if each.slug == "conntrack-stale-nat"]
+    assert [each.object for each in told] == ([f"node1/{WEB_IP}:53"] if expected else [])
+    if expected:
+        assert "is not translated: it began before the rules of default/svc/web" in told[0].evidence
+        assert told[0].fix == f"conntrack -D -p udp --orig-dst {WEB_IP} --orig-port-dst 53 --reply-src {WEB_IP}"
+        early = cluster.trace("node1", WEB_IP, proto="udp", port=53, sport=40053)
+        assert "conntrack-stale-nat" in {each.slug for each in early.findings}
+        fresh = cluster.trace("node1", WEB_IP, proto="udp", port=53)
+        assert [each.forward.hops[-1].packet.dst for each in (early, fresh)] == [WEB_IP, "10.244.2.2"]
 
 
 @pytest.mark.parametrize(("sport", "expected"), [(40053, True), (40054, False)])

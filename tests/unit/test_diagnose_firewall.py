@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from netfs.datapath.netfilter import chains_on
+from netfs.datapath.netfilter.answer import RuleRef
 from netfs.datapath.netfilter.remedy import removal
-from netfs.diagnose.rules import met
+from netfs.diagnose.rules import met, remove
 from netfs.model.packet import Packet
 from netfs.model.route import Rule
 from netfs.model.snapshot import Firewall
@@ -56,6 +58,14 @@ def test_a_rule_without_a_handle_is_named_for_a_person() -> None:
     answer = met(view, "forward", Packet("10.244.1.2", "10.244.2.2", "udp", 1, 2))
     assert answer is not None
     assert removal(answer.matched[-1]) == "iptables-nft -t filter -D FORWARD -p udp -j DROP"
+
+
+def test_rules_that_cannot_be_typed_are_deleted_by_number_and_the_last_first() -> None:
+    lines = ["-p udp -j ACCEPT", *(f'-m comment --comment "{each}" -j DROP' for each in ("\x1b[2J", "a\nb")), "-j DROP"]
+    edit = rules(filter=[f"-A FORWARD {line}" for line in lines])
+    (chain,) = chains_on(clustered(node2=edit).topology.nodes["node2"], "ip", "forward")
+    removed = remove(RuleRef(chain, rule) for rule in chain.rules[1:])
+    assert removed == " && ".join(f"iptables-nft -t filter -D FORWARD {which}" for which in ("3", "2", "-j DROP"))
 
 
 def test_two_backends_are_told_and_the_lesser_is_emptied() -> None:

@@ -257,7 +257,7 @@ def test_what_is_not_known_is_in_doubt_and_names_the_rule(match: str) -> None:
 
 def test_a_doubt_names_option_line_and_column() -> None:
     answer = passed(("-p tcp -m tcp --dport https -j DROP",), TCP)
-    assert "--dport 'https' is not understood (line 5, column 26)" in answer.why
+    assert "--dport 'https' is not understood (line 5, column 26 of iptables-legacy-save)" in answer.why
 
 
 def test_statistic_splits_by_its_probability() -> None:

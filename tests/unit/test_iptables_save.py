@@ -12,6 +12,7 @@ from netfs.datapath.netfilter import HookContext, chains_on, ruleset, run_hook
 from netfs.datapath.netfilter.datatypes import NotUnderstoodError
 from netfs.datapath.netfilter.document import objects
 from netfs.datapath.netfilter.iptables import IpSets, defects, tables
+from netfs.datapath.netfilter.records import Opaque, Rule, Verdict
 from netfs.model.link import Link
 from netfs.model.packet import Packet
 from netfs.model.snapshot import Gap
@@ -20,6 +21,10 @@ from tests.unit.netfilter_views import CNI0, ETH0, view
 
 DUMPS = Path(__file__).parent / "iptables_dumps"
 FRAME = "*filter\n:FORWARD ACCEPT [0:0]\n{}COMMIT\n"
+
+
+def table_rules(text: str) -> tuple[Rule, ...]:
+    return tuple(tables(text, 4, "iptables", IpSets(None))["filter"].chains["FORWARD"].rules)
 
 
 def dump(name: str) -> str:
@@ -55,6 +60,23 @@ def test_rules_without_counters_and_what_stands_between_tables() -> None:
     )
     answer = run_hook(namespace(text), "forward", TCP, AHEAD)
     assert (answer.verdict, answer.matched[0].counters) == ("accept", None)
+
+
+def test_a_comment_goes_over_lines_whatever_they_look_like() -> None:
+    comment = '"one\n-A FORWARD -j DROP \\"two\\"\nCOMMIT\n\n:it\\\'s" --unheardof'
+    rules = f"[1:2] -A FORWARD -m comment --comment {comment} -j DROP\n[3:4] -A FORWARD -j NOWHERE\n"
+    first, second = table_rules(FRAME.format(rules))
+    assert (first.comment, first.counters) == ('one\n-A FORWARD -j DROP "two"\nCOMMIT\n\n:it\'s', (1, 2))
+    assert second.counters == (3, 4)
+    assert [(each.line, each.column) for each in defects(FRAME.format(rules), 4, "iptables")] == [(7, 9), (8, 21)]
+
+
+@pytest.mark.parametrize("comment", ['"never', '"one" "', '"\\', '"one \\"'])
+def test_a_quote_that_never_ends_takes_its_own_line_alone(comment: str) -> None:
+    rest = '-A FORWARD -m comment --comment "other" -j DROP\n-A FORWARD -j ACCEPT\n'
+    broken, *others = table_rules(FRAME.format(f"-A FORWARD -m comment --comment {comment} -j DROP\n{rest}"))
+    assert isinstance(broken.statements[-1], Opaque)
+    assert [rule.statements for rule in others] == [(Verdict("drop"),), (Verdict("accept"),)]
 
 
 @pytest.mark.parametrize(

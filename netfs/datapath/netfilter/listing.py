@@ -32,16 +32,20 @@ FAMILY_PRIORITIES = {
 
 
 def listing(
-    text: str, devices: Mapping[int, str], owned: Mapping[tuple[str, str], Table] | None = None
+    text: str,
+    devices: Mapping[int, str],
+    owned: Mapping[tuple[str, str], Table] | None = None,
+    of_chains: Mapping[tuple[str, str, str], list[str]] | None = None,
 ) -> tuple[dict[tuple[str, str], Table], list[Chain]]:
     """Tables by (family, name), and the base chains in the order of listing. Raises NotUnderstoodError.
 
     ``devices``: the names of devices by index, since nft prints indexes where a device is gone. ``owned``: tables that
-    were read from iptables-save, and whose chains stand in for those of the listing.
+    were read from iptables-save, and whose chains stand in for those of the listing. ``of_chains``: devices of chains
+    (family, table, name) whose device the listing does not name.
     """
     if not text.strip():
         return {}, []
-    found = _Listing(devices, owned or {})
+    found = _Listing(devices, owned or {}, of_chains or {})
     for kind, content in objects(text, found.owned):
         found.add(kind, content)
     return found.tables()
@@ -50,9 +54,15 @@ def listing(
 class _Listing:
     """The objects of one listing, sorted by kind and table."""
 
-    def __init__(self, devices: Mapping[int, str], owned: Mapping[tuple[str, str], Table]) -> None:
+    def __init__(
+        self,
+        devices: Mapping[int, str],
+        owned: Mapping[tuple[str, str], Table],
+        of_chains: Mapping[tuple[str, str, str], list[str]],
+    ) -> None:
         self.devices = devices
         self.owned = owned
+        self.of_chains = of_chains
         self.flags: dict[tuple[str, str], str] = {}
         self.sets: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.chains: list[dict[str, Any]] = []
@@ -119,7 +129,7 @@ class _Listing:
         hook, kind, policy = raw.get("hook"), raw.get("type", "filter"), raw.get("policy", "accept")
         if hook not in HOOKS or kind not in ("filter", "nat", "route") or policy not in ("accept", "drop"):
             raise NotUnderstoodError(f"base chain {name[:60]!r}")
-        devices = raw.get("dev", [])
+        devices = raw.get("dev", self.of_chains.get((family, table, name), []))
         devices = [devices] if isinstance(devices, str) else devices
         if not isinstance(devices, list) or not all(isinstance(device, str) for device in devices):
             raise NotUnderstoodError(f"devices of chain {name[:60]!r}")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.netfilter import iptables
+from netfs.datapath.netfilter.chain_devices import chain_devices
 from netfs.datapath.netfilter.datatypes import NotUnderstoodError
 from netfs.datapath.netfilter.listing import listing
 from netfs.datapath.netfilter.records import Chain, Ruleset, Table
@@ -76,7 +77,8 @@ def _joined(
     firewall: Firewall, devices: Mapping[int, str], owned: Mapping[tuple[str, str], Table]
 ) -> tuple[dict[tuple[str, str], Table], list[Chain]]:
     """What nft and iptables-nft hold together. Raises NotUnderstoodError."""
-    tables, chains = listing(firewall.nft, devices, owned) if firewall.nft is not None else ({}, [])
+    told = chain_devices(firewall.nft_devices or "")
+    tables, chains = listing(firewall.nft, devices, owned, told) if firewall.nft is not None else ({}, [])
     for key, table in owned.items():
         if key not in tables:
             chains += _decisive(table)

@@ -1,11 +1,13 @@
 """The command that takes a rule away, or lets a port pass before it: in its language, with the program that owns it.
 
-Words of a rule were written by whoever wrote the rule: each is quoted for a shell.
+Words of a rule were written by whoever wrote the rule: each is quoted for a shell. A rule whose text cannot be shown
+as it is (``text.clean``) is deleted by its number.
 """
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 
 from netfs.datapath.netfilter.answer import RuleRef
 
@@ -20,10 +22,18 @@ def removal(ref: RuleRef) -> str:
     table = f"{PROGRAMS.get(ref.program, ref.program)} -t {shlex.quote(ref.table)}"
     if ref.policy:
         return f"{table} -P {shlex.quote(ref.chain)} ACCEPT"
+    number = _number(ref)
+    if number:
+        return f"{table} -D {shlex.quote(ref.chain)} {number}"
     words = _words(ref.text)
     if words is None:
         return f"{table} -S {shlex.quote(ref.chain)}  # and delete the rule that reads: {ref.text}"
     return f"{table} -D {shlex.join(words)}"
+
+
+def in_turn(rules: Iterable[RuleRef]) -> list[RuleRef]:
+    """The order to mend rules in: a deletion or insertion moves what is behind it, so that by number comes first."""
+    return sorted(rules, key=_number, reverse=True)
 
 
 def exception(ref: RuleRef, protocol: str, port: int) -> str:
@@ -36,6 +46,13 @@ def exception(ref: RuleRef, protocol: str, port: int) -> str:
         f"{program} -t {shlex.quote(ref.table)} -I {shlex.quote(ref.chain)} 1 "
         f"-p {protocol} -m {protocol} --dport {port} -j ACCEPT"
     )
+
+
+def _number(ref: RuleRef) -> int:
+    """The rule's place in its chain, from 1, where it is deleted by that; 0: by its words, or its handle."""
+    if ref.program == "nft" or ref.rule is None or ref.text == ref.rule.source:
+        return 0
+    return next(number for number, rule in enumerate(ref.origin.rules, 1) if rule is ref.rule)
 
 
 def _nft(ref: RuleRef) -> str:

@@ -7,6 +7,7 @@ from shlex import quote
 
 from netfs.cluster import services
 from netfs.cluster.netns import NetNsView
+from netfs.datapath.netfilter import chains_on
 from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
 from netfs.model.packet import Packet
@@ -35,10 +36,13 @@ def table(_: Evidence, view: NetNsView) -> Iterator[Finding]:
 
 
 def stale(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:
-    """`conntrack-stale-nat`: UDP flows that are still translated to a backend that is gone."""
-    for connection in view.netns.connections:
-        if connection.proto == "udp" and connection.reply_src != connection.dst:
-            if why := _gone(evidence, connection):
+    """`conntrack-stale-nat`: UDP flows that are translated to a backend that is gone, or too old to be translated."""
+    flows = [each for each in view.netns.connections if each.proto == "udp"]
+    known = services.of(evidence.topology).all if any(map(_plain, flows)) else ()
+    served = {address for each in known for address in each.service.cluster_ips}
+    for connection in flows:
+        if not _plain(connection) or connection.dst in served:
+            if why := _wrong(evidence, view, connection):
                 yield _told(view, connection, why)
 
 
@@ -49,8 +53,34 @@ def of_packet(evidence: Evidence, view: NetNsView, packet: Packet) -> Iterator[F
     for connection in view.netns.connections:
         entry = (connection.proto, connection.src, connection.sport, connection.dst, connection.dport)
         if entry == (packet.proto, packet.src, packet.sport, packet.dst, packet.dport):
-            if connection.reply_src != connection.dst and (why := _gone(evidence, connection)):
+            if why := _wrong(evidence, view, connection):
                 yield _told(view, connection, why)
+
+
+def _plain(connection: Connection) -> bool:
+    """Whether its destination is not translated."""
+    return connection.reply_src == connection.dst
+
+
+def _wrong(evidence: Evidence, view: NetNsView, connection: Connection) -> str | None:
+    """What is wrong with an entry; None: nothing that is known."""
+    if _plain(connection):
+        return _too_old(evidence, view, connection)
+    why = _gone(evidence, connection)
+    return None if why is None else f"is still translated to {connection.reply_src}, {why}"
+
+
+def _too_old(evidence: Evidence, view: NetNsView, connection: Connection) -> str | None:
+    """A flow to a Service that began without its rules: they translate it no more (``nf_nat_setup_info``)."""
+    layer = "ip6" if ":" in connection.dst else "ip"
+    if "seen-reply" in connection.status or not view.is_node or connection.zone:
+        return None
+    if not any(chain.type == "nat" for chain in chains_on(view, layer, "prerouting")):
+        return None
+    match = services.of(evidence.topology).match(connection.dst, connection.proto, connection.dport)
+    if match is None or match.by != "cluster-ip" or not match.view.behind(match.port):
+        return None
+    return f"is not translated: it began before the rules of {match.view.name} were there"
 
 
 def _gone(evidence: Evidence, connection: Connection) -> str | None:
@@ -75,7 +105,6 @@ def _told(view: NetNsView, connection: Connection, why: str) -> Finding:
         "conntrack-stale-nat",
         view,
         target,
-        f"UDP from {connection.src} port {connection.sport} to {target} is still translated to "
-        f"{connection.reply_src}, {why}",
+        f"UDP from {connection.src} port {connection.sport} to {target} {why}",
         " ".join(words),
     )

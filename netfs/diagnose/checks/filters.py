@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Port
 from netfs.datapath.netfilter import RuleRef
-from netfs.datapath.netfilter.remedy import exception, removal
+from netfs.datapath.netfilter.remedy import exception, in_turn, removal
 from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.rules import has_rules, met, met_on_port, remove, stopped
@@ -47,7 +47,7 @@ def outer(_: Evidence, tunnel: Tunnel, peer: Tunnel) -> Iterator[Finding]:
             view,
             None,
             f"{_shown(rules)}: the outer packets of VXLAN between {view.name} and {peer.view.name} end here",
-            " && ".join(dict.fromkeys(_opened(ref, coming.dport or 0) for ref in rules)),
+            " && ".join(dict.fromkeys(_opened(ref, coming.dport or 0) for ref in in_turn(rules))),
         )
 
 

@@ -52,13 +52,13 @@ STANDARD = {"ACCEPT": "accept", "DROP": "drop", "RETURN": "return"}
 def read_rule(line: str, number: int, scope: Scope) -> tuple[Rule, tuple[Defect, ...]]:
     """A rule, and what of it is not understood. ``line``: ``[[P:B] ]-A CHAIN …``."""
     counters, start = counters_of(line)
-    at = Reading(scope, number)
+    at = Reading(scope, number, line)
     grammar = _Grammar(split(line, start), at)
     source = line[start:].rstrip()
     rule = Rule(None, grammar.statements(), source, grammar.comment, counters)
     chain = source.split(None, 2)[1]
     return rule, tuple(
-        Defect(scope.program, number, column, what, scope.table, chain, source) for column, what in at.found
+        Defect(scope.program, *at.place(column), what, scope.table, chain, source) for column, what in at.found
     )
 
 

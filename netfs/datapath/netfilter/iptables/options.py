@@ -92,6 +92,8 @@ class Reading:
 
     scope: Scope
     line: int
+    text: str
+    """All of it; a quoted string may go over lines."""
     found: list[tuple[int, str]] = field(default_factory=list)
     """Columns and what is wrong there."""
 
@@ -101,7 +103,7 @@ class Reading:
 
     def chance(self, what: str, column: int) -> Chance:
         """A match that is known, and depends on more than the packet."""
-        return Chance(f"{what} (line {self.line}, column {column})")
+        return Chance(self._placed(what, column))
 
     def opaque(self, what: str, column: int) -> Opaque:
         """A target, or a whole rule, that is not understood."""
@@ -109,7 +111,16 @@ class Reading:
 
     def _noted(self, what: str, column: int) -> str:
         self.found.append((column, what))
-        return f"{what} (line {self.line}, column {column})"
+        return self._placed(what, column)
+
+    def place(self, column: int) -> tuple[int, int]:
+        """Line and column of what stands at a column of the rule."""
+        before = self.text[: column - 1]
+        return self.line + before.count("\n"), column - before.rfind("\n") - 1
+
+    def _placed(self, what: str, column: int) -> str:
+        line, column = self.place(column)
+        return f"{what} (line {line}, column {column} of {self.scope.program}-save)"
 
 
 Reader: TypeAlias = "Callable[[Option, Reading], Statement | None]"

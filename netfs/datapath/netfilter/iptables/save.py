@@ -1,8 +1,8 @@
 """The text of iptables-save: tables and chains in one pass over its lines (iptables/iptables-restore.c).
 
 A line is only sorted to its chain here; it becomes a rule when a packet first reaches it. A quoted string may go over
-lines: a comment with a newline is printed as it is. What is not the text of
-iptables-save raises NotUnderstoodError with line and column.
+lines: a newline in a comment is printed as it is. What is not the text of iptables-save raises NotUnderstoodError with
+line and column.
 """
 
 from __future__ import annotations
@@ -194,9 +194,10 @@ def _joined(lines: list[str], odd: list[int]) -> Iterator[Line]:
     for first in odd:
         if first < done or not lines[first].startswith(("-A ", "[")) or not _open(lines[first]):
             continue
+        last = next((at for at in range(first + 1, len(lines)) if not _open(f'"{lines[at]}')), None)
+        if last is None:  # nor does any that opens behind it
+            break
         yield from enumerate(lines[done:first], done + 1)
-        done = first + 1
-        last = next((at for at in range(done, len(lines)) if not _open(f'"{lines[at]}')), first)
         yield first + 1, "\n".join(lines[first : last + 1])
         done = last + 1
     yield from enumerate(lines[done:], done + 1)
