@@ -29,7 +29,10 @@ network_backend = "netavark"
 network_config_dir = "/run/world/networks"
 CONF
 export CONTAINERS_CONF=/run/world/containers.conf
-pod() { podman --root /run/world/root --runroot /run/world/runroot --tmpdir /run/world/tmp --storage-driver vfs "$@"; }
+pod() {
+  podman --root /run/world/root --runroot /run/world/runroot --tmpdir /run/world/tmp --storage-driver vfs \
+      --runtime crun "$@"
+}
 run() {
   name=$1; shift
   pod run -d --name $name "$@" tiny /busybox sleep 1000 >&2
@@ -93,6 +96,17 @@ PODMAN = World(
         Probe("beside", NODE_ADDRESS, "tcp", 8080),
         Probe("web", BESIDE, "tcp", 80),
     ),
-    ("ip", "iptables", "iptables-nft-save", "nft", "ping", "unshare", "podman", "busybox", "/usr/lib/podman/netavark"),
+    (
+        "ip",
+        "iptables",
+        "iptables-nft-save",
+        "nft",
+        "ping",
+        "unshare",
+        "podman",
+        "crun",
+        "busybox",
+        "/usr/lib/podman/netavark",
+    ),
     "pod rm -fa -t 0",
 )
