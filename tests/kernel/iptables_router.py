@@ -160,6 +160,15 @@ class IptablesRouter(Router):
             sock.setsockopt(socket.SOL_SOCKET, SO_RCVMARK, 1)
         self.loaded: set[str] = set()
         self.saved: list[str] = []
+        self._third_carries()
+
+    def _third_carries(self) -> None:
+        """Wait for the third wire's carrier, which is noticed up to a second late."""
+        for _ in range(500):
+            if " UP " in run("ip", "-br", "link", "show", "m0"):
+                return
+            time.sleep(0.01)
+        raise TimeoutError("the third wire has no carrier")
 
     def tap(self, name: str) -> socket.socket:
         """A socket that sees what leaves by a device, after every hook."""
