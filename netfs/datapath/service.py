@@ -13,13 +13,11 @@ from netfs.cluster.endpoint import Endpoint, ports_of, reference
 from netfs.cluster.services import Backend, ServiceView
 from netfs.cluster.topology import Topology
 from netfs.datapath.request import Request
-from netfs.datapath.trace import trace
+from netfs.datapath.trace import WORSE, trace
 from netfs.errors import EndpointError, UsageError
 from netfs.model.kubernetes import ServicePort
 from netfs.model.text import printable
-from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, EndpointRef, Trace
-
-_WORSE = {DROPPED: 0, UNKNOWN: 1, DELIVERED: 2}
+from netfs.model.trace import DELIVERED, Direction, EndpointRef, Trace
 
 
 def aim(end: Endpoint, proto: str | None, port: int | None) -> tuple[str | None, int | None]:
@@ -110,9 +108,9 @@ def trace_headless(topology: Topology, source: Endpoint, end: Endpoint, request:
     ]
     forward = _together([_shared(each.forward, share, each.destination) for each in traces])
     reverse = _together([_shared(each.reverse, share, None) for each in traces])
-    worst = min(traces, key=lambda each: _WORSE[each.forward.verdict])
+    worst = min(traces, key=lambda each: WORSE[each.forward.verdict])
     return Trace(
-        verdict=min((each.verdict for each in traces), key=_WORSE.__getitem__),
+        verdict=min((each.verdict for each in traces), key=WORSE.__getitem__),
         source=traces[0].source,
         destination=EndpointRef(view.name, None, worst.destination.ip),
         forward=forward,
@@ -160,5 +158,5 @@ def _shared(way: Direction, share: float | None, reached: EndpointRef | None) ->
 def _together(ways: list[Direction]) -> Direction:
     """Several ways as one: the worst stands first, the others are its branches."""
     flat = [each for way in ways for each in (replace(way, branches=()), *way.branches)]
-    flat.sort(key=lambda way: _WORSE[way.verdict])
+    flat.sort(key=lambda way: WORSE[way.verdict])
     return replace(flat[0], branches=tuple(flat[1:]))

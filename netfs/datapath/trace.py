@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netfs.cluster.endpoint import Endpoint, name_of
-from netfs.cluster.misled import misled
 from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
 from netfs.datapath.frame import Frame
+from netfs.datapath.misled import misled
 from netfs.datapath.position import End, Position
 from netfs.datapath.request import Request
 from netfs.datapath.walk import Walk
@@ -22,7 +22,8 @@ BRANCHES = 8
 """Branches of a forward way whose answers are followed."""
 GONE = frozenset(("NEIGH_FAILED", "NO_SOCKET", "NO_CARRIER", "OTHERHOST", "IP_INNOROUTES", "IP_OUTNOROUTES"))
 """Drops that mean: whom the packet was sent to is not there."""
-_WORSE = {DROPPED: 0, UNKNOWN: 1, DELIVERED: 2}
+WORSE = {DROPPED: 0, UNKNOWN: 1, DELIVERED: 2}
+"""Verdicts in the order in which they outweigh each other."""
 
 
 def trace(topology: Topology, source: Endpoint, destination: Endpoint, request: Request) -> Trace:
@@ -49,7 +50,7 @@ def trace(topology: Topology, source: Endpoint, destination: Endpoint, request: 
     arrived = [end for end in forward_ends if end.verdict == DELIVERED]
     if arrived:
         reverse = _back(walk, arrived, view)
-    verdict = min((forward.verdict, reverse.verdict), key=_WORSE.__getitem__)
+    verdict = min((forward.verdict, reverse.verdict), key=WORSE.__getitem__)
     touched = {hop.node for way in (forward, reverse) for hop in way.hops} | {view.node.name}
     return Trace(
         verdict=verdict,
@@ -163,7 +164,7 @@ def _served(topology: Topology, asked: Packet, end: End) -> End:
 
 def _direction(ends: list[End], expected: NetNsView | None) -> Direction:
     """One way's answer; the worst of its branches stands first."""
-    ways = sorted(_distinct([_way(end, expected) for end in ends]), key=lambda way: _WORSE[way.verdict])
+    ways = sorted(_distinct([_way(end, expected) for end in ends]), key=lambda way: WORSE[way.verdict])
     first, others = ways[0], tuple(ways[1:])
     return replace(first, branches=others) if others else replace(first, share=None)
 

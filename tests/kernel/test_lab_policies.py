@@ -7,7 +7,7 @@ import random
 import select
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -36,12 +36,10 @@ LABELS = {"pod-a": {"team": "x"}, "pod-b": {"team": "y"}, "pod-c": {"team": "y",
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[LabState]:
+def lab(require_program: Callable[[str], str]) -> Iterator[LabState]:
+    require_program("nft")
     name = f"policies-{os.getpid()}"
-    try:
-        made = netfs.lab.up(name, ipv6=True, enforce=True)
-    except netfs.errors.LabError as error:
-        pytest.skip(str(error))
+    made = netfs.lab.up(name, ipv6=True, enforce=True)
     pods = tuple(replace(pod, labels={**pod.labels, **LABELS[pod.name]}) for pod in made.pods)
     try:
         yield replace(made, pods=pods)

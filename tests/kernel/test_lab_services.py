@@ -16,6 +16,7 @@ import netfs.lab
 from netfs.lab import inside, member, plan, probe, rules, state
 from netfs.lab.proxy import nftables
 from netfs.lab.state import LabState
+from tests.kernel.lab_modes import MODES, served
 
 pytestmark = pytest.mark.kernel
 
@@ -29,29 +30,15 @@ SERVICES = (
     "inner=pod-b:80,lb-ip=203.0.113.80,lb-from=10.244.1.0/24",
     "late=pod-b,pod-d:80,notready=pod-d",
 )
-MODES = {"iptables": "iptables-nft-restore", "iptables-legacy": "iptables-legacy-restore", "nftables": "nft"}
 NODE1, NODE2 = "192.168.52.11", "192.168.52.12"
 
 
 @pytest.fixture(scope="module", params=sorted(MODES))
-def lab(request: pytest.FixtureRequest) -> Iterator[LabState]:
+def lab(request: pytest.FixtureRequest, require_program: Callable[[str], str]) -> Iterator[LabState]:
     """A lab of both families with every kind of Service."""
     mode = request.param
-    try:
-        member.run([MODES[mode], "--version"], "")
-    except netfs.errors.LabError as error:
-        pytest.skip(str(error))
-    name = f"services-{mode}-{os.getpid()}"
-    try:
-        made = netfs.lab.up(name, ipv6=True, proxy=mode, services=SERVICES)
-    except netfs.errors.LabError as error:
-        if mode == "iptables-legacy":
-            pytest.skip(f"this kernel has no legacy iptables: {error}")
-        raise
-    try:
+    with served(f"services-{mode}-{os.getpid()}", mode, SERVICES, require_program) as made:
         yield made
-    finally:
-        netfs.lab.down(name)
 
 
 def address(lab: LabState, name: str, family: int = 4) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import netfs
 import netfs.lab
-from netfs.lab import member, probe
+from netfs.lab import probe
 from netfs.lab.state import LabState
 from netfs.model.trace import Direction, Trace
-from tests.kernel.test_lab_services import MODES, NODE1, NODE2, SERVICES, opened, outcome
+from tests.kernel.lab_modes import MODES, served
+from tests.kernel.test_lab_services import NODE1, NODE2, SERVICES, opened, outcome
 
 pytestmark = pytest.mark.kernel
 
@@ -30,21 +31,11 @@ PLACES = (
 
 
 @pytest.fixture(scope="module", params=sorted(MODES))
-def lab(request: pytest.FixtureRequest) -> Iterator[LabState]:
+def lab(request: pytest.FixtureRequest, require_program: Callable[[str], str]) -> Iterator[LabState]:
     """A lab with every kind of Service."""
     mode = request.param
-    name = f"oracle-{mode}-{os.getpid()}"
-    try:
-        member.run([MODES[mode], "--version"], "")
-        made = netfs.lab.up(name, ipv6=True, proxy=mode, services=(*SERVICES, HEADLESS))
-    except netfs.LabError as error:
-        if mode == "nftables":
-            raise
-        pytest.skip(f"no {mode} here: {error}")
-    try:
+    with served(f"oracle-{mode}-{os.getpid()}", mode, (*SERVICES, HEADLESS), require_program) as made:
         yield made
-    finally:
-        netfs.lab.down(name)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from netfs.cluster import proxy_rules, services
 from netfs.cluster.endpoint import resolve
-from netfs.cluster.misled import misled
 from netfs.cluster.topology import Topology
+from netfs.datapath.misled import misled
 from netfs.errors import EndpointError
 from netfs.model import ip
 from netfs.model.kubernetes import Kubernetes, Service, ServicePort

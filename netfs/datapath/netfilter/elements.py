@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from netfs.datapath.netfilter.answer import SetChange
 from netfs.datapath.netfilter.records import (
@@ -17,6 +17,7 @@ from netfs.datapath.netfilter.records import (
     Pattern,
     Prefixed,
     Present,
+    Value,
 )
 
 
@@ -86,7 +87,7 @@ def _every(answers: list[bool | None]) -> bool | None:
     return None if None in answers else True
 
 
-def _whole(value: Subject) -> bool:
+def _whole(value: Subject) -> TypeGuard[Value]:
     if isinstance(value, tuple):
         return not any(isinstance(part, Unknown) for part in value)
     return not isinstance(value, Unknown)
@@ -100,7 +101,7 @@ def find(elements: Elements, value: Subject) -> Hit | Unknown:
         possible = next(candidates(elements, value), None)
         return MISS if possible is None else Unknown(_reason(value))
     if value in elements.exact:
-        return Hit(True, elements.exact[value])  # type: ignore[index]
+        return Hit(True, elements.exact[value])
     for pattern, data in elements.loose:
         if fits(pattern, value):
             return Hit(True, data)
