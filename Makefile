@@ -9,8 +9,8 @@ SHELL_SCRIPTS = $(filter-out %.py,$(wildcard .ci/* vagrant/*.sh))
 .NOTPARALLEL:
 
 demo bench soak: PROGRAMS = ip nft iptables-save ipset sysctl
-test: PROGRAMS = ip nft iptables-save ipset conntrack sysctl ping ethtool dot nsenter setpriv
-bench: PROGRAMS += plotnetcfg
+test: PROGRAMS = ip nft iptables-save ipset conntrack sysctl ping ethtool dot nsenter setpriv tshark
+bench: PROGRAMS += plotnetcfg tshark
 # Real software that tests/conformance plays with; where it is missing, those tests say so. A distribution may start
 # what it installs, so only a machine that is there for tests gets it without being asked.
 ifeq ($(CI),true)

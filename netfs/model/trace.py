@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netfs.model.packet import Encapsulation, Packet
+from netfs.model.live import Live, Observation
+from netfs.model.packet import Packet
 from netfs.model.snapshot import Gap
 
 SCHEMA = "netfs.trace/v1"
@@ -12,15 +13,6 @@ SCHEMA = "netfs.trace/v1"
 DELIVERED = "delivered"
 DROPPED = "dropped"
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What a tap saw of the probe at a hop (``--live``)."""
-
-    seen: bool
-    at_us: float | None = None
-    outer: Encapsulation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +144,6 @@ class Trace:
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
     """What to know about the question itself: a Service asked for a port it has not, by a protocol nobody proxies."""
+    live: Live | None = None
+    """What was seen of a real packet (``--live``)."""
     schema: str = SCHEMA

@@ -10,8 +10,9 @@ import pytest
 from netfs import diagnose
 from netfs.cluster.topology import Topology
 from netfs.model.link import LinkStats
+from netfs.model.live import Observation
 from netfs.model.packet import Encapsulation, Packet
-from netfs.model.trace import DELIVERED, DROPPED, Direction, Drop, EndpointRef, Hop, Observation, Trace
+from netfs.model.trace import DELIVERED, DROPPED, Direction, Drop, EndpointRef, Hop, Trace
 from tests.unit.clusters import (
     Edit,
     add,

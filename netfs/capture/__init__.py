@@ -1,0 +1,1 @@
+"""Watching packets: taps on live nodes, a probe that is recognised everywhere, capture files read and written."""

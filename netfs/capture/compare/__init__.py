@@ -1,0 +1,1 @@
+"""A prediction beside what was seen: pure functions from a trace and sightings to a trace that says both."""

@@ -1,0 +1,1 @@
+"""Capture files: pcap and pcapng, read in chunks, written packet by packet."""

@@ -1,0 +1,1 @@
+"""The probe: crafted, and recognised in what taps caught. The one room that imports scapy."""
