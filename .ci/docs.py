@@ -1,5 +1,5 @@
 """Writes the parts of the documentation that are made from the code: stages, faults, commands, the words of iptables,
-JSON documents, names.
+JSON documents, names, what decode finds suspicious.
 
 A part stands between two comments of a page: <!-- made: NAME --> and <!-- end: NAME -->. What is around them
 is written by hand.
@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 
 import netfs
+from netfs.capture.flows.suspect.catalogue import SUSPICIONS
 from netfs.datapath.netfilter.iptables.matches import CHANCES, MATCHES
 from netfs.datapath.netfilter.iptables.targets import TARGETS, UNEVALUATED
 from netfs.datapath.stages import STAGES
@@ -146,6 +147,15 @@ def iptables() -> Iterator[str]:
     yield from table(("", "names"), rows)
 
 
+def suspicions() -> Iterator[str]:
+    """Everything that ``netfs decode`` may find suspicious."""
+    for severity in ("error", "warning", "info"):
+        found = {slug: kind for slug, kind in SUSPICIONS.items() if kind.severity == severity}
+        rows = ((f"`{slug}`{' *' if kind.source else ''}", kind.evidence, kind.look) for slug, kind in found.items())
+        yield from (f"### {severity}", "", *table(("suspicion", "it is told where", "look at"), rows), "")
+    yield "\\* only with a source."
+
+
 def _reasoned(what: str, reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for reason in dict.fromkeys(reasons.values()):
         yield f"{what}: it {reason}", _listed(name for name in reasons if reasons[name] == reason)
@@ -172,6 +182,7 @@ MADE: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "documents": documents,
     "iptables": iptables,
+    "suspicions": suspicions,
     "names": names,
 }
 

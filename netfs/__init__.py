@@ -18,9 +18,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from netfs import lab as lab
     from netfs.api import Cluster as Cluster
+    from netfs.api import decode as decode
     from netfs.api import dumps as dumps
     from netfs.api import load as load
     from netfs.api import save as save
+    from netfs.errors import CaptureError as CaptureError
     from netfs.errors import EndpointError as EndpointError
     from netfs.errors import LabError as LabError
     from netfs.errors import NetfsError as NetfsError
@@ -29,13 +31,16 @@ if TYPE_CHECKING:
     from netfs.errors import SourceUriError as SourceUriError
     from netfs.errors import UnreadableError as UnreadableError
     from netfs.errors import UsageError as UsageError
+    from netfs.model.flows import Decoded as Decoded
     from netfs.model.snapshot import NodeSnapshot as NodeSnapshot
     from netfs.model.snapshot import Snapshots as Snapshots
     from netfs.model.trace import Finding as Finding
     from netfs.model.trace import Trace as Trace
 
 _HOMES = {
+    "CaptureError": "netfs.errors",
     "Cluster": "netfs.api",
+    "Decoded": "netfs.model.flows",
     "EndpointError": "netfs.errors",
     "Finding": "netfs.model.trace",
     "LabError": "netfs.errors",
@@ -48,6 +53,7 @@ _HOMES = {
     "Trace": "netfs.model.trace",
     "UnreadableError": "netfs.errors",
     "UsageError": "netfs.errors",
+    "decode": "netfs.api",
     "dumps": "netfs.api",
     "load": "netfs.api",
     "save": "netfs.api",

@@ -6,20 +6,24 @@ What only some questions need (the joins, the datapath, the checks) is imported 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netfs.errors import EndpointError
-from netfs.model.snapshot import Gap, NodeSnapshot, Snapshots
 
 if TYPE_CHECKING:
     import networkx
 
+    from netfs.capture.wish import Wish
     from netfs.cluster.netns import NetNsView
     from netfs.cluster.services import ServiceView
     from netfs.cluster.topology import Topology
+    from netfs.datapath.request import Request
+    from netfs.model.flows import Decoded
+    from netfs.model.snapshot import Gap, NodeSnapshot, Snapshots
     from netfs.model.trace import Direction, Finding, Trace
 
 BY_RULES = frozenset({"firewall-rule-drops", "firewall-forward-drop"})
@@ -29,8 +33,10 @@ BY_RULES = frozenset({"firewall-rule-drops", "firewall-forward-drop"})
 class Cluster:
     """The nodes of one or several sources, joined. Everything it answers, it answers from its snapshots."""
 
-    def __init__(self, snapshots: Snapshots) -> None:
+    def __init__(self, snapshots: Snapshots, uris: Sequence[str] = ()) -> None:
         self.snapshots = snapshots
+        self.uris = tuple(uris)
+        """The sources they were read from, as they were named; none: not known."""
 
     @cached_property
     def topology(self) -> Topology:
@@ -73,15 +79,18 @@ class Cluster:
         df: bool | None = None,
         family: int | None = None,
         namespace: str = "default",
+        live: Wish | None = None,
     ) -> Trace:
         """Follow a packet from one endpoint to another and its answer back.
 
         ``proto`` is ``icmp``, ``tcp`` or ``udp``; None: as the port of the Service that is asked for, else tcp where a
         port is given, else icmp. ``port`` None: the Service's only one, else 80. ``size`` is the length of the IP
         packet in bytes. ``df``: True, the sender may not fragment either; False, Don't Fragment is not set; None, as
-        TCP, UDP and ping do by default. ``family`` is 4 or 6; None takes IPv4 where both ends have it. Raises
+        TCP, UDP and ping do by default. ``family`` is 4 or 6; None takes IPv4 where both ends have it. With ``live``
+        the packet is sent as well, and what was seen of it laid beside the prediction (``Trace.live``). Raises
         EndpointError where a name fits nothing or several things, or nobody of the cluster answers to it; UsageError
-        where the request contradicts itself, or a Service has several ports and none is named.
+        where the request contradicts itself, or a Service has several ports and none is named; with ``live``,
+        SourceError where the source's namespace cannot be entered, OSError where the file cannot be written.
         """
         from netfs import datapath, diagnose
         from netfs.cluster.endpoint import resolve
@@ -93,12 +102,58 @@ class Cluster:
             raise EndpointError(f"{start.name} sends nothing: it is a Service", hint="start at one of its pods")
         proto, port = service.aim(end, proto, port)
         proto = proto or ("icmp" if port is None and sport is None else "tcp")
+        if live is not None and proto != "icmp" and sport is None:
+            from netfs.capture.wish import source_port
+
+            sport = source_port()
         request = datapath.request(proto=proto, port=port, sport=sport, size=size, df=df, family=family)
         headless = end.service is not None and end.service.headless and end.address is None
         follow = service.trace_headless if headless else datapath.trace
         trace = follow(self.topology, start, end, request)
         trace = replace(trace, notes=service.notes(end, request))
-        return _explained(replace(trace, findings=diagnose.examine_path(self.topology, trace)))
+        if live is not None:
+            trace = self._watched(trace, request, start.address or "", live)
+        trace = replace(trace, findings=diagnose.examine_path(self.topology, trace))
+        return _explained(trace if live is None else self._proved(trace, live))
+
+    def _watched(self, trace: Trace, request: Request, bound: str, wish: Wish) -> Trace:
+        """The trace with what was seen of a real packet. ``bound``: the source address that was named, if one was."""
+        from netfs.capture import journey, live
+        from netfs.sources.reach import reach
+
+        ends = next(((hop.packet.src, hop.packet.dst) for hop in trace.forward.hops), ("", trace.destination.ip))
+        asked = request.packet(ends[0] or trace.source.ip, ends[1])
+        reaches = reach(self.snapshots, self.uris)
+
+        def watch() -> live.Watched:
+            return live.run(self.topology, reaches, trace, asked, wish, bound=bound, df=request.df)
+
+        if wish.write is None:
+            return watch().trace
+        with open(wish.write, "wb") as file:  # before anything is sent
+            watched = watch()
+            journey.write(file, self.topology, watched)
+        return watched.trace
+
+    def _proved(self, trace: Trace, wish: Wish) -> Trace:
+        """The finding that what lies between two nodes drops their tunnel, put to the proof: a plain ping from one to
+        the other, watched as well.
+        """
+        from netfs.capture.wish import Wish
+        from netfs.diagnose import lost_between
+
+        ends = lost_between(trace)
+        if ends is None or not all(end in self.topology.nodes for end in ends):
+            return trace
+        here, there = ends
+        plain = self.trace(f"node/{here}", f"node/{there}", live=Wish(wait_s=wish.wait_s))
+        arrives = plain.live is not None and plain.live.forward.arrived > 0
+        told = f"a plain ping from {here} to {there} {'arrives' if arrives else 'does not arrive either'}"
+        findings = tuple(
+            replace(one, evidence=f"{one.evidence}; {told}") if one.slug == "underlay-drops-vxlan" else one
+            for one in trace.findings
+        )
+        return replace(trace, findings=findings)
 
     def findings(self) -> tuple[Finding, ...]:
         """Every finding on every node."""
@@ -154,7 +209,35 @@ def load(*uris: str, timeout: float | None = None) -> Cluster:
     """
     from netfs import sources
 
-    return Cluster(sources.load(uris, timeout=timeout))
+    return Cluster(sources.load(uris, timeout=timeout), uris)
+
+
+def decode(
+    path: str | Path,
+    *,
+    cluster: Cluster | None = None,
+    ports: Sequence[int] = (),
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> Decoded:
+    """The flows of a capture file, pcap or pcapng, also compressed, and what is suspicious about them.
+
+    ``path`` ``-`` is stdin. ``cluster`` names pods, nodes and Services, tells the ports of its VXLAN devices, and lets
+    tunnels be compared with the devices at their ends. ``ports`` are UDP ports of VXLAN beside 8472 and 4789.
+    ``on_progress`` is called with the bytes read, and with their total or None. A file that is damaged is decoded as
+    far as it can be read (``Decoded.warnings``). Raises CaptureError where nothing of it can be.
+    """
+    from netfs.capture.flows.decode import decode as flows_of
+    from netfs.capture.flows.suspicions import suspicions
+
+    topology = cluster.topology if cluster is not None else None
+    if topology is not None:
+        from netfs.capture.flows.names import named, tunnel_ports
+
+        decoded = flows_of(str(path), ports=(*ports, *tunnel_ports(topology)), on_progress=on_progress)
+        decoded = named(decoded, topology)
+    else:
+        decoded = flows_of(str(path), ports=tuple(ports), on_progress=on_progress)
+    return replace(decoded, suspicions=suspicions(decoded, topology))
 
 
 def dumps(snapshots: Snapshots) -> bytes:

@@ -3,10 +3,12 @@
 NetfsError
 ├── UsageError            what was asked for cannot be: exit status 2
 │   ├── EndpointError     no such pod, node or address; or several of that name
+│   ├── FilterError       an expression that is none, or becomes too long
 │   └── SourceUriError    no source of that form
 └── UnreadableError       something needed could not be read: exit status 3
     ├── SourceError       a source does not answer, or not as it should
     ├── SnapshotError     a snapshot is truncated, foreign, or of another version
+    ├── CaptureError      a capture file is empty, no capture, or cannot be opened
     └── LabError          the lab is not there, half there, or cannot be built here
 """
 
@@ -40,6 +42,10 @@ class EndpointError(UsageError):
     """An endpoint's name fits nothing, or several things."""
 
 
+class FilterError(UsageError):
+    """A filter's expression cannot be understood, or becomes a program that the kernel would not take."""
+
+
 class SourceUriError(UsageError):
     """A source URI has no known form."""
 
@@ -54,6 +60,10 @@ class SourceError(UnreadableError):
 
 class SnapshotError(UnreadableError):
     """A snapshot is truncated, foreign, or of another version."""
+
+
+class CaptureError(UnreadableError):
+    """A capture file is empty, no capture, or cannot be opened."""
 
 
 class LabError(UnreadableError):

@@ -10,6 +10,8 @@ from netfs_cli.command import LazyGroup
 COMMANDS = {
     "lab": ("netfs_cli.commands.lab", "A small cluster of real kernel objects on this machine."),
     "trace": ("netfs_cli.commands.trace", "The path of a packet, hop by hop, there and back."),
+    "decode": ("netfs_cli.commands.decode", "The flows of a capture, and what is suspicious about them."),
+    "capture": ("netfs_cli.commands.capture", "Packets at every device of every node, in one file."),
     "get": ("netfs_cli.commands.get", "Nodes, pods and links that were found."),
     "doctor": ("netfs_cli.commands.doctor", "Everything that is wrong, on every node."),
     "explain": ("netfs_cli.commands.explain", "What a fault is, how it shows, how to repair it."),

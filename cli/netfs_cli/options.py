@@ -15,7 +15,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def _seconds(text: str) -> float:
+def duration(text: str) -> float:
+    """``5``, ``5s``, ``500ms``, ``2m``: seconds. Raises click.BadParameter; no time at all is none."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
     if found is None or float(found[1]) == 0:
         raise click.BadParameter(f"{text!r} is no duration: write 5, 5s, 500ms or 2m")
@@ -50,7 +51,7 @@ def _source(command: F) -> F:
 def _timeout(command: F) -> F:
     return click.option(
         "--timeout",
-        type=_seconds,
+        type=duration,
         metavar="DURATION",
         expose_value=False,
         callback=_into("timeout"),
@@ -130,12 +131,12 @@ def output(*formats: str) -> Callable[[F], F]:
     )
 
 
-def write(*names: str) -> Callable[[F], F]:
-    """``--write FILE``: the answer goes to a file; its suffix chooses the form."""
+def write(*names: str, more: str = "") -> Callable[[F], F]:
+    """``--write FILE``: the answer goes to a file; its suffix chooses the form. ``more``: the command's own forms."""
     return click.option(
         *names,
         "write",
         metavar="FILE",
         type=click.Path(dir_okay=False, allow_dash=True),
-        help="Write the answer to FILE; .json and .yaml choose the form.",
+        help=f"Write the answer to FILE; .json and .yaml choose the form{more}.",
     )

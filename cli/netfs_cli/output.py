@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _FORMATS = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _PLAIN = ("", ".txt", ".log")
 
 
@@ -34,9 +36,8 @@ def show(
         sys.stdout.write(_render(answer, text, form, terminal.ink(settings.colour, sys.stdout), _columns()))
         sys.stdout.flush()
         return
-    path = Path(write)
-    body = _render(answer, text, _form_of(path, form), Ink(colour=False), None)
-    path.write_text(body, encoding="utf-8", errors="backslashreplace")
+    body = _render(answer, text, form_of(write, form), Ink(colour=False), None)
+    Path(write).write_text(body, encoding="utf-8", errors="backslashreplace")
 
 
 def _render(
@@ -50,17 +51,39 @@ def _render(
 
 
 def to_json(answer: DataclassInstance) -> str:
-    """Indented JSON, the schema first, in ASCII: no name in it can speak to a terminal."""
+    """Indented JSON, the schema first, in ASCII: no name in it can speak to a terminal.
+
+    msgspec writes the same as json, sooner; but it leaves what is not ASCII as it is, and takes no lone surrogates.
+    """
     import json
 
-    return json.dumps(_builtins(answer), indent=2, ensure_ascii=True) + "\n"
+    import msgspec
+
+    try:
+        written = msgspec.json.format(_encoded(answer), indent=2).decode()
+    except UnicodeEncodeError:
+        return json.dumps(_builtins(answer), indent=2, ensure_ascii=True) + "\n"
+    return _FOREIGN.sub(lambda found: json.dumps(found[0])[1:-1], written) + "\n"
+
+
+def _encoded(answer: DataclassInstance) -> bytes:
+    """The record as JSON. Its schema, a record's last field, is moved to the front."""
+    import msgspec
+
+    written = msgspec.json.encode(answer)
+    schema = b'"schema":' + msgspec.json.encode(answer.schema)  # type: ignore[attr-defined]
+    assert written.endswith(schema + b"}")
+    rest = written[1 : -len(schema) - 1].rstrip(b",")
+    return b"{" + schema + (b"," if rest else b"") + rest + b"}"
 
 
 def to_yaml(answer: DataclassInstance) -> str:
     """The same document as YAML, in ASCII."""
     import yaml
 
-    text: str = yaml.safe_dump(_builtins(answer), sort_keys=False, default_flow_style=False)
+    # libyaml is faster by a factor; a distribution's PyYAML may lack it.
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(_builtins(answer), Dumper=dumper, sort_keys=False, default_flow_style=False)
     return text
 
 
@@ -71,16 +94,20 @@ def _builtins(answer: DataclassInstance) -> dict[str, Any]:
     return {"schema": fields.pop("schema"), **fields}
 
 
-def _form_of(path: Path, form: str) -> str:
-    suffix = path.suffix.lower()
+def form_of(write: str | None, form: str) -> str:
+    """The form that an answer gets: that of the file's suffix, else the one that was asked for.
+
+    Raises UsageError where the suffix names none.
+    """
+    if write is None or write == "-":
+        return form
+    suffix = Path(write).suffix.lower()
     if suffix in _PLAIN:
         return form
     if suffix not in _FORMATS:
         from netfs.errors import UsageError
 
-        raise UsageError(
-            f"no form of the answer has the suffix {suffix}", where=str(path), hint="use .json, .yaml, .txt"
-        )
+        raise UsageError(f"no form of the answer has the suffix {suffix}", where=write, hint="use .json, .yaml, .txt")
     return _FORMATS[suffix]
 
 

@@ -15,6 +15,9 @@ WORD = 8
 MOST = 1000
 """Probes one marker can tell apart."""
 
+TUNNELS = (4789, 6081, 8472)
+"""UDP ports of tunnels: VXLAN's by RFC 7348, Geneve's by RFC 8926, VXLAN's of Linux and flannel."""
+
 
 @dataclass(frozen=True, slots=True)
 class Marker:
@@ -31,7 +34,9 @@ class Marker:
     ports: frozenset[tuple[int, int]] = frozenset()
     """UDP's (source port, destination port) wherever it is predicted to pass, there and back: an answer need not
     repeat the payload."""
-    tunnels: tuple[int, ...] = (4789, 6081, 8472)
+    targets: frozenset[int] = frozenset()
+    """Destination ports that UDP's probe may have on its way there: what goes to one of them is no answer."""
+    tunnels: tuple[int, ...] = TUNNELS
     """UDP ports behind which VXLAN or Geneve (6081) is looked for."""
 
     @property

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from netfs.datapath.walk import Walk
 
 DISABLED, LISTENING, LEARNING, FORWARDING, BLOCKING = range(5)
+NO_PORT = "NO_TX_TARGET"
+"""``br_flood``: no port takes a copy (so named since Linux 6.14)."""
 STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 
 
@@ -126,13 +128,14 @@ def _decide(walk: Walk, at: Position, bridge: Link, port: Link | None, vid: int)
         return _out(walk, at, bridge, port, known)
     copies, quiet = _flood(walk, at, bridge, port, vid)
     if not copies and quiet:
-        return drop(at, stage, "OTHERHOST", f"nobody behind {bridge.name} has the MAC {frame.dst_mac}")
+        reason = "OTHERHOST" if frame.asks or _flooded(view, bridge, port, vid) else NO_PORT
+        return drop(at, stage, reason, f"nobody behind {bridge.name} has the MAC {frame.dst_mac}")
     return _copies(at, stage, copies, bridge, f"is not in the table of {bridge.name}")
 
 
 def _copies(at: Position, stage: str, copies: list[Position], bridge: Link, why: str) -> Step:
     if not copies:
-        return drop(at, stage, "BRIDGE_NO_EGRESS", f"{at.frame.dst_mac} {why}, and no port of {bridge.name} takes it")
+        return drop(at, stage, NO_PORT, f"{at.frame.dst_mac} {why}, and no port of {bridge.name} takes it")
     if at.frame.question is None:
         at.note(stage, "flood", f"{at.frame.dst_mac} {why}: flooded to {len(copies)} port(s)")
         for copy in copies:
@@ -159,6 +162,16 @@ def _flood(walk: Walk, at: Position, bridge: Link, port: Link | None, vid: int) 
             if isinstance(step, Position):
                 copies.append(step)
     return copies, len(ports) < len(view.ports.get(bridge.index, ()))
+
+
+def _flooded(view: NetNsView, bridge: Link, port: Link | None, vid: int) -> bool:
+    """Whether a frame for nobody known goes out of any port at all."""
+    return any(
+        out.port is not None
+        and _floods(out.port, False, False, port)
+        and _refusal(view, bridge, port, out, vid) is None
+        for out in view.ports.get(bridge.index, ())
+    )
 
 
 def _floods(port: BridgePort, broadcast: bool, multicast: bool, source: Link | None) -> bool:

@@ -104,7 +104,7 @@ def _not_forwarding(at: Position) -> End | None:
         return drop(
             at,
             "route",
-            "IPV6_FORWARDING_OFF",
+            "IP_INADDRERRORS",
             f"{view.name} does not forward IPv6 (net.ipv6.conf.all.forwarding is 0)",
             fix="sysctl -w net.ipv6.conf.all.forwarding=1",
             slug="ipv6-forwarding-off",

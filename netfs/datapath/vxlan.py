@@ -87,7 +87,8 @@ def _wrapped(walk: Walk, at: Position, vxlan: Vxlan, outer: NetNsView, entry: Fd
     """``vxlan_xmit_one``: the outer packet of one destination."""
     remote = entry.dst
     if remote is None or remote in _ANY:
-        return drop(at, "encapsulate", "NO_TX_TARGET", f"the entry {evidence} has no destination address")
+        why = f"the entry {evidence} has no destination address"
+        return drop(at, "encapsulate", "NO_TX_TARGET", why, slug="vxlan-fdb-missing")
     port = entry.port or vxlan.port
     vni = entry.vni if entry.vni is not None else vxlan.vni
     lower = outer.links.get(entry.via) if entry.via else None

@@ -42,7 +42,6 @@ SLUG_OF_REASON = {
     "IP_LOCAL_SOURCE": "accept-local-needed",
     "IP_RPFILTER": "rp-filter-strict",
     "NEIGH_FAILED": "neighbour-failed",
-    "NO_TX_TARGET": "vxlan-fdb-missing",
     "VXLAN_VNI_NOT_FOUND": "vxlan-vni-mismatch",
 }
 """The fault that a kernel's reason names, where the drop itself names none."""
@@ -141,23 +140,41 @@ def _of_drop(known: Evidence, trace: Trace, drop: Drop, state: list[Finding]) ->
 
 def _unseen(direction: Direction) -> Iterator[Finding]:
     """`underlay-drops-vxlan`: a tunnelled probe left one node's NIC and was not seen on the other's."""
+    vanished = _vanished(direction)
+    if vanished is None:
+        return
+    last, hop = vanished
+    outer = hop.packet.outer
+    assert outer is not None
+    yield Finding(
+        "underlay-drops-vxlan",
+        "error",
+        f"{last.netns}/{last.device}",
+        f"the probe left {last.node}/{last.device} for {outer.dst} on UDP port {outer.dport}, "
+        f"and never came to {hop.node}/{hop.device}",
+        f"# let UDP port {outer.dport} pass between {outer.src} and {outer.dst}: security group, "
+        "firewall, or another user of that port on the way",
+        node=last.node,
+        netns=last.netns,
+    )
+
+
+def _vanished(direction: Direction) -> tuple[Hop, Hop] | None:
+    """The last hop at which a tunnelled probe was seen, and the next one, of another node, at which it was not."""
     last: Hop | None = None
     for hop in direction.hops:
         if hop.observed is None or hop.packet.outer is None:
             continue
         if hop.observed.seen:
             last = hop
-        elif last is not None and last.node != hop.node:
-            outer = hop.packet.outer
-            yield Finding(
-                "underlay-drops-vxlan",
-                "error",
-                f"{last.netns}/{last.device}",
-                f"the probe left {last.node}/{last.device} for {outer.dst} on UDP port {outer.dport}, "
-                f"and never came to {hop.node}/{hop.device}",
-                f"# let UDP port {outer.dport} pass between {outer.src} and {outer.dst}: security group, "
-                "firewall, or another user of that port on the way",
-                node=last.node,
-                netns=last.netns,
-            )
-            return
+        elif last is not None:
+            return (last, hop) if last.node != hop.node else None
+    return None
+
+
+def lost_between(trace: Trace) -> tuple[str, str] | None:
+    """The two nodes between which the tunnelled probe of a live trace vanished; None: it did not, or not there."""
+    for direction in (trace.forward, trace.reverse):
+        if (vanished := _vanished(direction)) is not None:
+            return vanished[0].node, vanished[1].node
+    return None

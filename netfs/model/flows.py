@@ -19,6 +19,9 @@ class Tunnel:
     """VXLAN's and Geneve's network identifier; GRE's key."""
     sport: int | None = None
     dport: int | None = None
+    src_node: str | None = None
+    """The node that owns ``src``, where a source says so."""
+    dst_node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,44 @@ class Flow:
     dst_node: str | None = None
     largest: int = 0
     """Bytes of its largest outermost IP packet."""
+    syns: int = 0
+    """TCP segments with SYN and without ACK."""
+    syn_acks: int = 0
+    echo_requests: int = 0
+    """ICMP type 8, ICMPv6 type 128."""
+    echo_replies: int = 0
+    """ICMP type 0, ICMPv6 type 129."""
+    outer_fragments: int = 0
+    """Those of ``fragments`` in which the outer packet of a tunnel is what was fragmented."""
+    ttl_least: int | None = None
+    """Of the innermost IP header: TTL, hop limit."""
+    ttl_most: int | None = None
+    macs: tuple[str, ...] = ()
+    """Of ARP: the hardware addresses that were told for ``src``; four at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpError:
+    """ICMP errors of one kind, from one sender, about packets of one flow (RFC 792, RFC 4443)."""
+
+    sender: str
+    proto: str
+    """``icmp`` or ``icmpv6``, which says how ``type`` is to be read."""
+    type: int
+    code: int
+    src: str
+    """Of the packet that is quoted, its outermost header; so ``dst`` and the ports."""
+    dst: str
+    about: str
+    """The quoted packet's protocol, as ``Flow.proto``."""
+    sport: int | None = None
+    dport: int | None = None
+    mtu: int | None = None
+    """Of "fragmentation needed" and "packet too big": the smallest that was told."""
+    packets: int = 1
+    flow: int | None = None
+    """Index of the flow that the quoted packet belongs to, by its innermost headers; None: not in this capture, or too
+    little was quoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +117,8 @@ class Suspicion:
     why: str
     flows: tuple[int, ...] = ()
     """Indexes of the flows it is about."""
+    look: str | None = None
+    """The command that looks further; None: nobody knows the ends by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +147,8 @@ class Decoded:
     warnings: tuple[Warned, ...] = ()
     truncated: int = 0
     """Packets of which too little was captured to tell their flow."""
+    errors: tuple[IcmpError, ...] = ()
+    """ICMP errors, most packets first."""
+    dropped: int | None = None
+    """Packets that the recording itself lost, as the file says (pcapng: isb_ifdrop, isb_osdrop); None: it does not."""
     schema: str = SCHEMA

@@ -52,6 +52,8 @@ class Sighting:
     """Bytes on the wire, link-layer header included."""
     fragment: bool = False
     """A fragment that is not the first."""
+    error: str = ""
+    """What an ICMP error says: ``fragmentation needed, MTU 1450 (from 10.0.0.1)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,12 @@ class LiveWay:
     arrived: int = 0
     """Packets that were seen where they were to be delivered."""
     last: TapRef | None = None
-    """Where a lost packet was seen last."""
+    """Where a lost packet, also one that was predicted to be, was seen last."""
     next: TapRef | None = None
     """Where it should have been seen next."""
     hops: tuple[int, ...] = ()
-    """Indexes of the hops among which it was lost: after the last one seen, up to the first one not."""
+    """Indexes of the hops among which it was lost: from the last one seen, whose tap comes before what the hop does, up
+    to the first one not seen."""
     elsewhere: tuple[Sighting, ...] = ()
     """Sightings off the predicted way, one for each tap, oldest first."""
     branch: int = 0

@@ -6,9 +6,14 @@ from typing import Any
 
 import msgspec
 
-from netfs.model import snapshot, trace
+from netfs.model import flows, recorded, snapshot, trace
 
-KINDS: dict[str, type] = {snapshot.SCHEMA: snapshot.Snapshots, trace.SCHEMA: trace.Trace}
+KINDS: dict[str, type] = {
+    snapshot.SCHEMA: snapshot.Snapshots,
+    trace.SCHEMA: trace.Trace,
+    flows.SCHEMA: flows.Decoded,
+    recorded.SCHEMA: recorded.Recorded,
+}
 
 
 def json_schema(kind: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -268,7 +269,8 @@ def test_help_shows_examples_first_and_they_parse(run: Run, name: str, command: 
         assert (result.status, result.err) == (0, "")
         assert result.out.startswith("Examples:\n  netfs ")
     for line in command.examples.strip().splitlines():
-        words = re.split(r"\s{3,}| \|", line.strip())[0].split()
+        parts = re.split(r"\s{3,}| \| ", line.strip())
+        words = shlex.split(next(part for part in parts if part.startswith("netfs ")))
         assert words[0] == "netfs"
         with app.make_context("netfs", words[1:]) as context:
             sub: click.Context = context

@@ -11,6 +11,7 @@ from netfs_cli.command import Command
 from netfs_cli.settings import Settings
 
 if TYPE_CHECKING:
+    from netfs.capture.wish import Wish
     from netfs.model.trace import Trace
 
 EXAMPLES = """
@@ -22,16 +23,29 @@ netfs trace pod-a node/node2 --port 30080        a node port
 netfs trace pod-a pod-b --size 1450 --df         does a full-sized packet fit?
 netfs trace team/web 10.244.2.7 --source file:cluster.json.zst
 netfs trace pod-a node/node2 -o json
+netfs trace pod-a pod-b --live                   and see a real packet do it
+netfs trace pod-a pod-b --live -w trace.pcapng   the whole journey, for Wireshark
+netfs trace pod-a svc/web --live --count 20 --interval 50ms
 """
 
 STATUS = {"delivered": 0, "dropped": 1, "unknown": 3}
 
 
 def status(answer: Trace) -> int:
-    """The exit status: a packet that came through beside an error is no reason to call it well."""
-    if answer.verdict == "delivered" and any(finding.severity == "error" for finding in answer.findings):
-        return 1
-    return STATUS[answer.verdict]
+    """The exit status: a packet that came through beside an error is no reason to call it well.
+
+    Of a live trace, what was seen decides where the prediction could not, or was disproved.
+    """
+    if any(finding.severity == "error" for finding in answer.findings):
+        return 1 if answer.verdict == "delivered" else STATUS[answer.verdict]
+    if answer.live is None:
+        return STATUS[answer.verdict]
+    ways = (answer.live.forward, answer.live.reverse)
+    if all(way.sent and way.arrived == way.sent for way in ways):
+        return 1 if answer.verdict == "dropped" else 0
+    if any(way.verdict == "unheard" for way in ways):
+        return STATUS["unknown"] if answer.verdict == "delivered" else STATUS[answer.verdict]
+    return 1
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -53,8 +67,28 @@ def status(answer: Trace) -> int:
 )
 @click.option("-4", "family", flag_value=4, type=int, help="Use IPv4.")
 @click.option("-6", "family", flag_value=6, type=int, help="Use IPv6.")
+@click.option("--live", is_flag=True, help="Send the packet, too, and lay what is seen of it beside the prediction.")
+@click.option(
+    "--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="Live: how many packets are sent."
+)
+@click.option(
+    "--interval",
+    type=options.duration,
+    default="200ms",
+    show_default=True,
+    metavar="DURATION",
+    help="Live: the time between two packets.",
+)
+@click.option(
+    "--wait",
+    type=options.duration,
+    default="1s",
+    show_default=True,
+    metavar="DURATION",
+    help="Live: how long a missing answer is waited for.",
+)
 @options.output("text", "wide", "json", "yaml")
-@options.write("-w", "--write")
+@options.write("-w", "--write", more=", .pcapng writes what --live saw")
 @options.namespace
 @options.reading
 @click.pass_obj
@@ -68,6 +102,10 @@ def trace(
     size: int | None,
     df: bool | None,
     family: int | None,
+    live: bool,
+    count: int,
+    interval: float,
+    wait: float,
     output_form: str,
     write: str | None,
 ) -> int:
@@ -77,9 +115,15 @@ def trace(
     may be a Service as well: svc/NAME, NAMESPACE/svc/NAME, with :PORT by name or number. kube-proxy answers no ICMP:
     --proto icmp to a Service shows what the rules do with a ping.
 
-    Nothing is sent: the path follows from what the nodes hold. Exit status: 0 delivered, 1 dropped or findings of
-    severity error, 2 usage, 3 undecided.
+    Nothing is sent without --live: the path follows from what the nodes hold. With it, one marked packet is sent from
+    SRC, heard at every device of every namespace on its way and around it, and laid beside the prediction; on this
+    host's own kernel, where tracefs may be used, the kernel says where it dropped it.
+
+    Exit status: 0 delivered, 1 dropped (or lost, seen live) or findings of severity error, 2 usage, 3 undecided.
     """
+    captured = write if write is not None and write.endswith(".pcapng") else None
+    if captured is not None and not live:
+        raise click.UsageError(f"{write}: there are packets to write only with --live")
     answer = settings.load().trace(
         src,
         dst,
@@ -90,6 +134,7 @@ def trace(
         df=df,
         family=family,
         namespace=settings.namespace or "default",
+        live=_wish(count, interval, wait, captured) if live else None,
     )
 
     from netfs_cli.render.trace import render
@@ -100,6 +145,12 @@ def trace(
         lambda ink, width: render(answer, ink, width=width, wide=wide),
         settings=settings,
         form=output_form,
-        write=write,
+        write=write if captured is None else None,
     )
     return status(answer)
+
+
+def _wish(count: int, interval: float, wait: float, write: str | None) -> Wish:
+    from netfs.capture.wish import Wish
+
+    return Wish(count=count, interval_s=interval, wait_s=wait, write=write)

@@ -18,7 +18,8 @@ def request(packet: Packet) -> str:
 def tunnel(outer: Encapsulation, ink: Ink) -> str:
     """``VXLAN vni 1: 192.168.52.11 → 192.168.52.12, UDP port 8472``."""
     ends = f"{printable(outer.src)} {ink.sign('→')} {printable(outer.dst)}"
-    return f"{printable(outer.kind).upper()} vni {outer.vni}: {ends}, UDP port {outer.dport}"
+    ports = f"UDP port {outer.dport}" if outer.sport is None else f"UDP port {outer.sport} to {outer.dport}"
+    return f"{printable(outer.kind).upper()} vni {outer.vni}: {ends}, {ports}"
 
 
 def layers(packet: Packet) -> list[Encapsulation]:
@@ -31,10 +32,15 @@ def layers(packet: Packet) -> list[Encapsulation]:
     return found
 
 
+def layer(outer: Encapsulation, ink: Ink) -> str:
+    """A tunnel with its MAC addresses and its TTL."""
+    return f"{_macs(outer.src_mac, outer.dst_mac, ink)}{tunnel(outer, ink)}, ttl {outer.ttl}"
+
+
 def packet(shown: Packet, ink: Ink) -> Iterator[str]:
     """All headers, the outermost first."""
-    for layer in reversed(layers(shown)):
-        yield f"{_macs(layer.src_mac, layer.dst_mac, ink)}{tunnel(layer, ink)}, ttl {layer.ttl}"
+    for one in reversed(layers(shown)):
+        yield layer(one, ink)
     yield f"{_macs(shown.src_mac, shown.dst_mac, ink)}{_inner(shown, ink)}"
 
 

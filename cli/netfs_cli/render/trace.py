@@ -19,10 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netfs.model.packet import Packet
+from netfs.model.packet import Encapsulation, Packet
 from netfs.model.text import printable
 from netfs.model.trace import DELIVERED, DROPPED, Direction, Drop, Hop, Trace
-from netfs_cli.render import findings, headers, rules, ways
+from netfs_cli.render import findings, headers, live, rules, ways
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.prose import column, commands, count, place
 from netfs_cli.render.table import cells_wide, pad
@@ -36,6 +36,8 @@ def render(trace: Trace, ink: Ink, *, width: int | None, wide: bool) -> str:
     story = _Story(ink, width, wide)
     ends = f"{printable(trace.source.name)} {ink.sign('→')} {printable(trace.destination.name)}"
     verdict = _verdict(trace, ink, width)
+    if trace.live is not None:
+        verdict += live.verdicts(trace.live, ink, width)
     lines = [ink.bold(ends) + _request(trace, ink), *verdict, *ways.backends(trace, ink)]
     lines += [*(ink.dim(f"  note: {printable(note)}") for note in trace.notes), ""]
     lines += story.direction("THERE", trace.forward, _ends(trace, ink, back=False))
@@ -45,6 +47,8 @@ def render(trace: Trace, ink: Ink, *, width: int | None, wide: bool) -> str:
         lines += [ink.bold("BACK") + "  " + column(_no_answer(trace), 6, width), ""]
     if not wide and any(rules.hidden(hop) for way in ways.each(trace) for hop in way.hops):
         lines += [ink.dim("Hops whose rules decided nothing are left out; -o wide shows them."), ""]
+    if trace.live is not None:
+        lines += live.heard(trace.live, ink, width)
     if trace.findings:
         lines += [ink.bold("FINDINGS"), *findings.findings(trace.findings, ink, width)]
     if trace.gaps:
@@ -142,12 +146,14 @@ class _Story:
         hops = [hop for hop in direction.hops[skipped:] if self.wide or not rules.hidden(hop)]
         devices = max((2 * _bars(hop) + cells_wide(printable(hop.device)) for hop in hops), default=0)
         stages = max((cells_wide(printable(hop.stage)) for hop in hops), default=0)
+        times = live.times(hops)
         lines: list[str] = []
         before: Hop | None = None
+        outers = live.outers(hops)
         for hop in hops:
-            lines += self._tunnel(before, hop)
+            lines += self._tunnel(before, hop, outers.get(hop.index))
             lines += self._headings(before, hop)
-            lines += self._hop(hop, before, devices, stages, direction.drop)
+            lines += self._hop(hop, before, devices, stages, times, direction.drop)
             before = hop
         drop = direction.drop
         if drop is not None:
@@ -166,29 +172,34 @@ class _Story:
         if (before is not None and before.node == hop.node) or hop.netns != hop.node:
             yield f"    {printable(hop.netns)}"
 
-    def _hop(self, hop: Hop, before: Hop | None, devices: int, stages: int, drop: Drop | None) -> Iterator[str]:
+    def _hop(
+        self, hop: Hop, before: Hop | None, devices: int, stages: int, times: int, drop: Drop | None
+    ) -> Iterator[str]:
         lost = drop is not None and drop.index == hop.index
         bars = self.ink.tunnel(f"{self.ink.sign('│')} " * _bars(hop))
         device = bars + pad(printable(hop.device), devices - 2 * _bars(hop))
         sign = self.ink.bad(self.ink.sign("✗")) + " " * (2 - cells_wide(self.ink.sign("✗"))) if lost else "  "
-        indent = len(_MARGIN) + devices + 2 + stages + 2
+        indent = len(_MARGIN) + devices + 2 + stages + 2 + (times + 2 if times else 0)
+        when = live.when(hop, times, self.ink)
         yield (
-            f"    {sign}{hop.index:>3}  {device}  {pad(printable(hop.stage), stages)}  "
+            f"    {sign}{hop.index:>3}  {device}  {pad(printable(hop.stage), stages)}  {when}"
             f"{column(hop.why, indent, self.width)}"
         ).rstrip()
         yield from rules.rules(hop, self.ink, indent=len(_MARGIN) + devices + 2, width=self.width, wide=self.wide)
         if self.wide:
             yield from self._headers(hop, before)
 
-    def _tunnel(self, before: Hop | None, hop: Hop) -> Iterator[str]:
-        """What the packet is inside of now, where it was not before."""
+    def _tunnel(self, before: Hop | None, hop: Hop, seen: Encapsulation | None) -> Iterator[str]:
+        """What the packet is inside of now, where it was not before; as it was seen, if it was."""
         if before is not None and _bars(hop) > _bars(before):
-            outer = headers.tunnel(headers.layers(hop.packet)[-1], self.ink)
+            outer = headers.tunnel(seen or headers.layers(hop.packet)[-1], self.ink)
             yield _MARGIN + self.ink.tunnel(f"{self.ink.sign('│')} inside {outer}")
 
     def _headers(self, hop: Hop, before: Hop | None) -> Iterator[str]:
         if before is None or before.packet != hop.packet:
             yield from (_MARGIN + self.ink.dim(line) for line in headers.packet(hop.packet, self.ink))
+        if hop.observed is not None and hop.observed.outer is not None:
+            yield _MARGIN + self.ink.dim(f"seen in {headers.layer(hop.observed.outer, self.ink)}")
         if hop.evidence and hop.evidence not in hop.why and not hop.rules:
             yield _MARGIN + self.ink.dim(f"by: {printable(hop.evidence)}")
 

@@ -38,7 +38,7 @@ class Chunk:
     """Consecutive packets. Each column has one entry a packet."""
 
     data: NDArray[numpy.uint8]
-    """Bytes of the file; the packets lie in it."""
+    """Bytes of the file; the packets lie in it. They are others once the next chunk is asked for."""
     start: Column
     """Offset in ``data`` of a packet's first byte."""
     captured: Column

@@ -61,5 +61,11 @@ class Order(NamedTuple):
     program: bytes = b""
     """Classic BPF, ``struct sock_filter`` after ``struct sock_filter``; empty: every packet."""
     snaplen: int = 262144
+    """Bytes kept of a frame at most, whatever the program returns."""
     tracing: Tracing | None = None
+    """Of one station of each kernel. What is lost before any tap is tied to a probe by the station that sends."""
     sender: Sender | None = None
+    userns_pid: int | None = None
+    """A process of the user namespace to enter first; None: stay."""
+    room: int = 2 << 20
+    """Bytes the kernel may fill for each post while nobody reads; what comes beyond is counted, and lost."""

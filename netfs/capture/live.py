@@ -1,0 +1,343 @@
+"""One live trace: taps opened along a predicted way, a marked probe sent, what was seen laid beside the prediction.
+
+trace ─► places ─► marker, filter, orders ─► stations ─► frames ─► sightings ─► compare ─► trace
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from netfs.capture.compare.compare import compare
+from netfs.capture.compare.kernel import tie
+from netfs.capture.compare.places import namespaces
+from netfs.capture.filter import program
+from netfs.capture.marker import TUNNELS, Marker
+from netfs.capture.probe import craft, recognise
+from netfs.capture.seen import Seen, Sent
+from netfs.capture.station.order import Order, Post, Sender, Tracing
+from netfs.capture.stations import Ended, Frame, Lost, Opened, Stations
+from netfs.capture.wish import Wish
+from netfs.cluster.netns import NetNsView
+from netfs.cluster.topology import Topology
+from netfs.errors import SourceError
+from netfs.model.live import KernelWord, Sighting, TapRef
+from netfs.model.packet import Packet
+from netfs.model.trace import Direction, Trace
+from netfs.sources.reach import Reach
+
+NUMBERS = {("icmp", 4): 1, ("icmp", 6): 58, ("tcp", 4): 6, ("tcp", 6): 6, ("udp", 4): 17, ("udp", 6): 17}
+"""IANA protocol numbers."""
+GRACE_S = 0.03
+"""How long is still listened once every answer is home: copies and strays come at the same time."""
+OPENING_S = 10.0
+"""How long stations may take to open their taps."""
+ASKING_S = 3.8
+"""A neighbour is asked three times, a second apart, before a packet is dropped for want of him (``neigh_timer_handler``
+in net/core/neighbour.c, ``mcast_solicit``, ``retrans_time``)."""
+ASKED_FOR = frozenset({"NEIGH_FAILED", "NEIGH_QUEUEFULL"})
+WHOLE = 1280
+"""Bytes of IP packet that no link has to fragment (RFC 8200 section 5)."""
+SHORTEST, TCP_SHORTEST = 28, 40
+"""Bytes of the shortest IPv4 packet of UDP, or fragment; and of TCP."""
+OUTGOING = 4
+"""PACKET_OUTGOING of ``sll_pkttype`` (packet(7))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One frame of the probe, and what it is."""
+
+    frame: Frame
+    sighting: Sighting
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A live trace, and every frame it was told from."""
+
+    trace: Trace
+    heard: tuple[Heard, ...]
+
+
+def run(
+    topology: Topology,
+    reaches: Mapping[str, Reach],
+    trace: Trace,
+    asked: Packet,
+    wish: Wish,
+    *,
+    bound: str = "",
+    df: bool | None = None,
+) -> Watched:
+    """Send the packet of a trace, and say what was seen of it.
+
+    ``asked`` is the packet as it sets out, ``bound`` the source address where the kernel is not to choose it, ``df`` as
+    in ``netfs.datapath.request``. Sends ``wish.count`` probes from
+    the source's namespace, and nothing else. Raises SourceError where that namespace cannot be entered, or is one of a
+    saved snapshot; UsageError where the probe cannot hold its mark.
+    """
+    source = _source(topology, trace)
+    reaches[source.node.name].path(source.netns.id)
+    marker = marker_of(topology, trace, asked)
+    views, deaf = _reachable(_views(topology, trace, source), reaches)
+    sender = _sender(marker, asked, wish, bound, df)
+    orders = _orders(views, reaches, source, sender, program.for_marker(marker), asked)
+    listening = _Listening(marker, views, source, wish)
+    with Stations(orders) as stations:
+        opened = stations.open(OPENING_S)
+        _must_send(opened, source)
+        stations.go()
+        listening.listen(stations, _patience(trace, wish))
+        ended = stations.stop()
+        listening.take(stations.frames(0))
+    return listening.answer(topology, trace, deaf, opened, ended)
+
+
+def marker_of(topology: Topology, trace: Trace, asked: Packet) -> Marker:
+    """A new mark, the ports by which UDP's answers are known, and those behind which there may be a tunnel."""
+    packets = [hop.packet for way in ways(trace) for hop in way.hops]
+    there = [hop.packet for way in (trace.forward, *trace.forward.branches) for hop in way.hops]
+    pairs = {(one.sport, one.dport) for one in (asked, *packets) if one.sport is not None and one.dport is not None}
+    devices = {
+        link.vxlan.port for view in topology.views.values() for link in view.netns.links if link.vxlan is not None
+    }
+    return Marker(
+        token=os.urandom(6),
+        proto=asked.proto,
+        family=asked.family,
+        sport=asked.sport,
+        dport=asked.dport,
+        ports=frozenset(pairs) if asked.proto == "udp" else frozenset(),
+        targets=frozenset(port for one in there if (port := one.dport) is not None),
+        tunnels=tuple(sorted({*TUNNELS, *devices})),
+    )
+
+
+def ways(trace: Trace) -> Iterator[Direction]:
+    """Every way there and back."""
+    for direction in (trace.forward, trace.reverse):
+        yield direction
+        yield from direction.branches
+
+
+def _source(topology: Topology, trace: Trace) -> NetNsView:
+    """The namespace that the packet starts in. Raises SourceError where it was not read."""
+    first = next((hop for hop in trace.forward.hops), None)
+    for view in topology.views.values():
+        if view.node.name != trace.source.node:
+            continue
+        if (first is not None and view.netns.id == first.netns_id) or (first is None and trace.source.ip in view.owned):
+            return view
+    raise SourceError(f"the namespace of {trace.source.name} was not read", hint="a probe starts in a pod or on a node")
+
+
+def _views(topology: Topology, trace: Trace, source: NetNsView) -> tuple[NetNsView, ...]:
+    """The namespaces to listen in, the source's first, each once."""
+    return tuple(dict.fromkeys((source, *namespaces(topology, trace))))
+
+
+def _reachable(
+    views: Iterable[NetNsView], reaches: Mapping[str, Reach]
+) -> tuple[tuple[NetNsView, ...], tuple[str, ...]]:
+    """The namespaces that there is a way into, and why there is none into the others."""
+    open_: list[NetNsView] = []
+    deaf: list[str] = []
+    for view in views:
+        try:
+            reaches[view.node.name].path(view.netns.id)
+            open_.append(view)
+        except SourceError as failure:
+            deaf.append(f"{view.node.name}/{view.name}: not listened to: {failure.what}")
+    return tuple(open_), tuple(deaf)
+
+
+def _sender(marker: Marker, asked: Packet, wish: Wish, bound: str, df: bool | None) -> Sender:
+    return Sender(
+        post=0,
+        family=asked.family,
+        protocol=NUMBERS[asked.proto, asked.family],
+        source=bound,
+        destination=asked.dst,
+        datagrams=craft.datagrams(marker, packet=asked, count=wish.count),
+        interval_s=wish.interval_s,
+        df=df,
+        port=asked.sport,
+    )
+
+
+def _orders(
+    views: Sequence[NetNsView],
+    reaches: Mapping[str, Reach],
+    source: NetNsView,
+    sender: Sender,
+    filter_: bytes,
+    asked: Packet,
+) -> dict[str, tuple[Reach, Order]]:
+    """What each node's station does. The sender's asks its kernel for drops, and one of every other kernel does."""
+    orders: dict[str, tuple[Reach, Order]] = {}
+    asked_of: set[str] = set()
+    for node in dict.fromkeys(view.node.name for view in views):
+        reach = reaches[node]
+        here = [view for view in views if view.node.name == node]
+        sends = node == source.node.name  # the first of all
+        asks = reach.kernel not in asked_of
+        asked_of.add(reach.kernel)
+        orders[node] = (
+            reach,
+            Order(
+                posts=tuple(Post(reach.path(view.netns.id), view.netns.id) for view in here),
+                program=filter_,
+                tracing=_tracing(asked) if asks else None,
+                sender=sender if sends else None,
+            ),
+        )
+    return orders
+
+
+def _tracing(asked: Packet) -> Tracing:
+    """Lengths that the probe's packets and their answers may have."""
+    if asked.size > WHOLE:
+        return Tracing(SHORTEST, asked.size)
+    return Tracing({"icmp": asked.size, "tcp": TCP_SHORTEST, "udp": SHORTEST}[asked.proto], asked.size)
+
+
+def _must_send(opened: Sequence[Opened], source: NetNsView) -> None:
+    """Raise SourceError where the probe cannot set out."""
+    for one in opened:
+        if one.node == source.node.name and (one.lost or one.sender):
+            raise SourceError(
+                f"no probe can be sent: {one.lost or one.sender}", where=f"{source.node.name}/{source.name}"
+            )
+
+
+def _patience(trace: Trace, wish: Wish) -> float:
+    """Seconds to wait for answers: long enough for the kernel to give a neighbour up, where that is predicted."""
+    drops = [way.drop.reason for way in ways(trace) if way.drop is not None]
+    return max(wish.wait_s, ASKING_S) if ASKED_FOR.intersection(drops) else wish.wait_s
+
+
+class _Listening:
+    """What is heard while the probe is under way."""
+
+    def __init__(self, marker: Marker, views: Sequence[NetNsView], source: NetNsView, wish: Wish) -> None:
+        self.marker = marker
+        self.views = {(view.node.name, view.netns.id): view for view in views}
+        self.source = (source.node.name, source.netns.id)
+        self.wish = wish
+        self.frames: list[Frame] = []
+        self.sent: list[Sent] = []
+        self.lost: list[str] = []
+        self.home: set[int] = set()
+        """Probes that were answered, by whatever."""
+        self.waited_s = 0.0
+
+    def listen(self, stations: Stations, patience_s: float) -> None:
+        """Until every probe is sent and answered, or ``patience_s`` after the last one."""
+        sending = self.wish.interval_s * (self.wish.count - 1)
+        self.take(stations.frames(sending + OPENING_S, until=self._all_sent))
+        begun = time.monotonic()
+        self.take(stations.frames(patience_s, until=self._complete))
+        self.take(stations.frames(GRACE_S))
+        self.waited_s = time.monotonic() - begun
+
+    def _all_sent(self) -> bool:
+        return len(self.sent) >= self.wish.count or bool(self.lost)
+
+    def _complete(self) -> bool:
+        refused = {one.number for one in self.sent if one.error is not None}
+        return len(self.home | refused) >= self.wish.count
+
+    def take(self, records: Iterable[Frame | Sent | Lost]) -> None:
+        """Keep what comes."""
+        for record in records:
+            if isinstance(record, Frame):
+                self.frames.append(record)
+                if (record.node, record.netns) == self.source and record.pkttype != OUTGOING:
+                    self._came_home(record)
+            elif isinstance(record, Sent):
+                self.sent.append(record)
+            else:
+                self.lost.append(f"{record.node}: its listener ended: {record.why}")
+
+    def _came_home(self, frame: Frame) -> None:
+        seen = recognise.sighting(self.marker, frame, self._tap(frame), "in")
+        if seen is not None and seen.role in ("answer", "error"):
+            self.home.add(seen.number)
+
+    def _tap(self, frame: Frame) -> TapRef:
+        view = self.views[frame.node, frame.netns]
+        link = view.links.get(frame.ifindex)
+        device = link.name if link is not None else f"device {frame.ifindex}"
+        return TapRef(view.node.name, view.name, view.netns.id, device, frame.ifindex)
+
+    def answer(
+        self,
+        topology: Topology,
+        trace: Trace,
+        deaf: tuple[str, ...],
+        opened: Sequence[Opened],
+        ended: Sequence[Ended],
+    ) -> Watched:
+        """The trace with what was seen."""
+        triples = [(one, self._tap(one), "out" if one.pkttype == OUTGOING else "in") for one in self.frames]
+        pairs = recognise.paired(self.marker, triples)
+        sightings = tuple(sighting for _, sighting in pairs)
+        shut = [
+            f"{one.node}/{self.views[one.node, netns].name}: not listened to: {why}"
+            for one in opened
+            for netns, why in one.deaf.items()
+        ]
+        taps = _taps(self.views, opened)
+        seen = Seen(
+            sent=tuple(self.sent),
+            sightings=sightings,
+            taps=taps,
+            deaf=(*deaf, *shut, *self.lost),
+            drops=_drops(self.views, ended, sightings, taps, self.marker.family),
+            unheard=_unheard(opened),
+            waited_s=self.waited_s,
+            lost=sum(tally.dropped for one in ended for tally in one.posts.values()),
+        )
+        return Watched(
+            compare(topology, trace, seen, self.marker.token.hex()),
+            tuple(Heard(frame, sighting) for frame, sighting in pairs),
+        )
+
+
+def _taps(views: Mapping[tuple[str, int], NetNsView], opened: Sequence[Opened]) -> tuple[TapRef, ...]:
+    """Every device of every namespace that was listened in."""
+    lost = {one.node for one in opened if one.lost}
+    shut = {(one.node, netns) for one in opened for netns in one.deaf}
+    return tuple(
+        TapRef(view.node.name, view.name, view.netns.id, link.name, link.index)
+        for place, view in views.items()
+        if place not in shut and place[0] not in lost
+        for link in view.netns.links
+    )
+
+
+def _drops(
+    views: Mapping[tuple[str, int], NetNsView],
+    ended: Sequence[Ended],
+    sightings: Sequence[Sighting],
+    taps: Sequence[TapRef],
+    family: int,
+) -> tuple[KernelWord, ...]:
+    """What each kernel told of the probe's packets, tied to what was seen on its own nodes."""
+    kernels = {node: view.node.kernel for (node, _), view in views.items()}
+    words: list[KernelWord] = []
+    for one in ended:
+        if one.events:
+            here = {node for node, kernel in kernels.items() if kernel == kernels[one.node]}
+            seen = [sighting for sighting in sightings if sighting.tap.node in here]
+            words += tie(one.events, seen, [tap for tap in taps if tap.node in here], family)
+    return tuple(words)
+
+
+def _unheard(opened: Sequence[Opened]) -> str | None:
+    """Why a kernel did not tell of its drops; None where every one does."""
+    reasons = [f"{one.node}: {one.tracing}" for one in opened if one.tracing]
+    return "; ".join(reasons) or None
