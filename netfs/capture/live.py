@@ -5,19 +5,17 @@ trace ─► places ─► marker, filter, orders ─► stations ─► frames 
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from netfs.capture.compare.compare import compare
 from netfs.capture.compare.kernel import tie
-from netfs.capture.compare.places import namespaces
 from netfs.capture.filter import program
-from netfs.capture.marker import TUNNELS, Marker
-from netfs.capture.probe import craft, recognise
+from netfs.capture.marker import Marker
+from netfs.capture.orders import listened, marker_of, orders_of, reachable, sender_of, source_of, ways
+from netfs.capture.probe import recognise
 from netfs.capture.seen import Seen, Sent
-from netfs.capture.station.order import Order, Post, Sender, Tracing
 from netfs.capture.stations import Ended, Frame, Lost, Opened, Stations
 from netfs.capture.wish import Wish
 from netfs.cluster.netns import NetNsView
@@ -25,11 +23,9 @@ from netfs.cluster.topology import Topology
 from netfs.errors import SourceError
 from netfs.model.live import KernelWord, Sighting, TapRef
 from netfs.model.packet import Packet
-from netfs.model.trace import Direction, Trace
+from netfs.model.trace import Trace
 from netfs.sources.reach import Reach
 
-NUMBERS = {("icmp", 4): 1, ("icmp", 6): 58, ("tcp", 4): 6, ("tcp", 6): 6, ("udp", 4): 17, ("udp", 6): 17}
-"""IANA protocol numbers."""
 GRACE_S = 0.03
 """How long is still listened once every answer is home: copies and strays come at the same time."""
 OPENING_S = 10.0
@@ -38,10 +34,6 @@ ASKING_S = 3.8
 """A neighbour is asked three times, a second apart, before a packet is dropped for want of him (``neigh_timer_handler``
 in net/core/neighbour.c, ``mcast_solicit``, ``retrans_time``)."""
 ASKED_FOR = frozenset({"NEIGH_FAILED", "NEIGH_QUEUEFULL"})
-WHOLE = 1280
-"""Bytes of IP packet that no link has to fragment (RFC 8200 section 5)."""
-SHORTEST, TCP_SHORTEST = 28, 40
-"""Bytes of the shortest IPv4 packet of UDP, or fragment; and of TCP."""
 OUTGOING = 4
 """PACKET_OUTGOING of ``sll_pkttype`` (packet(7))."""
 
@@ -75,16 +67,15 @@ def run(
     """Send the packet of a trace, and say what was seen of it.
 
     ``asked`` is the packet as it sets out, ``bound`` the source address where the kernel is not to choose it, ``df`` as
-    in ``netfs.datapath.request``. Sends ``wish.count`` probes from
-    the source's namespace, and nothing else. Raises SourceError where that namespace cannot be entered, or is one of a
+    in ``netfs.datapath.request``. Sends ``wish.count`` probes from the source's namespace, and nothing else. Raises SourceError where that namespace cannot be entered, or is one of a
     saved snapshot; UsageError where the probe cannot hold its mark.
     """
-    source = _source(topology, trace)
+    source = source_of(topology, trace)
     reaches[source.node.name].path(source.netns.id)
     marker = marker_of(topology, trace, asked)
-    views, deaf = _reachable(_views(topology, trace, source), reaches)
-    sender = _sender(marker, asked, wish, bound, df)
-    orders = _orders(views, reaches, source, sender, program.for_marker(marker), asked)
+    views, deaf = reachable(listened(topology, trace, source), reaches)
+    sender = sender_of(marker, asked, wish, bound, df)
+    orders = orders_of(views, reaches, source, sender, program.for_marker(marker), asked)
     listening = _Listening(marker, views, source, wish)
     with Stations(orders) as stations:
         opened = stations.open(OPENING_S)
@@ -94,114 +85,6 @@ def run(
         ended = stations.stop()
         listening.take(stations.frames(0))
     return listening.answer(topology, trace, deaf, opened, ended)
-
-
-def marker_of(topology: Topology, trace: Trace, asked: Packet) -> Marker:
-    """A new mark, the ports by which UDP's answers are known, and those behind which there may be a tunnel."""
-    packets = [hop.packet for way in ways(trace) for hop in way.hops]
-    there = [hop.packet for way in (trace.forward, *trace.forward.branches) for hop in way.hops]
-    pairs = {(one.sport, one.dport) for one in (asked, *packets) if one.sport is not None and one.dport is not None}
-    devices = {
-        link.vxlan.port for view in topology.views.values() for link in view.netns.links if link.vxlan is not None
-    }
-    return Marker(
-        token=os.urandom(6),
-        proto=asked.proto,
-        family=asked.family,
-        sport=asked.sport,
-        dport=asked.dport,
-        ports=frozenset(pairs) if asked.proto == "udp" else frozenset(),
-        targets=frozenset(port for one in there if (port := one.dport) is not None),
-        tunnels=tuple(sorted({*TUNNELS, *devices})),
-    )
-
-
-def ways(trace: Trace) -> Iterator[Direction]:
-    """Every way there and back."""
-    for direction in (trace.forward, trace.reverse):
-        yield direction
-        yield from direction.branches
-
-
-def _source(topology: Topology, trace: Trace) -> NetNsView:
-    """The namespace that the packet starts in. Raises SourceError where it was not read."""
-    first = next((hop for hop in trace.forward.hops), None)
-    for view in topology.views.values():
-        if view.node.name != trace.source.node:
-            continue
-        if (first is not None and view.netns.id == first.netns_id) or (first is None and trace.source.ip in view.owned):
-            return view
-    raise SourceError(f"the namespace of {trace.source.name} was not read", hint="a probe starts in a pod or on a node")
-
-
-def _views(topology: Topology, trace: Trace, source: NetNsView) -> tuple[NetNsView, ...]:
-    """The namespaces to listen in, the source's first, each once."""
-    return tuple(dict.fromkeys((source, *namespaces(topology, trace))))
-
-
-def _reachable(
-    views: Iterable[NetNsView], reaches: Mapping[str, Reach]
-) -> tuple[tuple[NetNsView, ...], tuple[str, ...]]:
-    """The namespaces that there is a way into, and why there is none into the others."""
-    open_: list[NetNsView] = []
-    deaf: list[str] = []
-    for view in views:
-        try:
-            reaches[view.node.name].path(view.netns.id)
-            open_.append(view)
-        except SourceError as failure:
-            deaf.append(f"{view.node.name}/{view.name}: not listened to: {failure.what}")
-    return tuple(open_), tuple(deaf)
-
-
-def _sender(marker: Marker, asked: Packet, wish: Wish, bound: str, df: bool | None) -> Sender:
-    return Sender(
-        post=0,
-        family=asked.family,
-        protocol=NUMBERS[asked.proto, asked.family],
-        source=bound,
-        destination=asked.dst,
-        datagrams=craft.datagrams(marker, packet=asked, count=wish.count),
-        interval_s=wish.interval_s,
-        df=df,
-        port=asked.sport,
-    )
-
-
-def _orders(
-    views: Sequence[NetNsView],
-    reaches: Mapping[str, Reach],
-    source: NetNsView,
-    sender: Sender,
-    filter_: bytes,
-    asked: Packet,
-) -> dict[str, tuple[Reach, Order]]:
-    """What each node's station does. The sender's asks its kernel for drops, and one of every other kernel does."""
-    orders: dict[str, tuple[Reach, Order]] = {}
-    asked_of: set[str] = set()
-    for node in dict.fromkeys(view.node.name for view in views):
-        reach = reaches[node]
-        here = [view for view in views if view.node.name == node]
-        sends = node == source.node.name  # the first of all
-        asks = reach.kernel not in asked_of
-        asked_of.add(reach.kernel)
-        orders[node] = (
-            reach,
-            Order(
-                posts=tuple(Post(reach.path(view.netns.id), view.netns.id) for view in here),
-                program=filter_,
-                tracing=_tracing(asked) if asks else None,
-                sender=sender if sends else None,
-            ),
-        )
-    return orders
-
-
-def _tracing(asked: Packet) -> Tracing:
-    """Lengths that the probe's packets and their answers may have."""
-    if asked.size > WHOLE:
-        return Tracing(SHORTEST, asked.size)
-    return Tracing({"icmp": asked.size, "tcp": TCP_SHORTEST, "udp": SHORTEST}[asked.proto], asked.size)
 
 
 def _must_send(opened: Sequence[Opened], source: NetNsView) -> None:
