@@ -67,8 +67,9 @@ def run(
     """Send the packet of a trace, and say what was seen of it.
 
     ``asked`` is the packet as it sets out, ``bound`` the source address where the kernel is not to choose it, ``df`` as
-    in ``netfs.datapath.request``. Sends ``wish.count`` probes from the source's namespace, and nothing else. Raises SourceError where that namespace cannot be entered, or is one of a
-    saved snapshot; UsageError where the probe cannot hold its mark.
+    in ``netfs.datapath.request``. Sends ``wish.count`` probes from the source's namespace, and nothing else. Raises
+    SourceError where that namespace cannot be entered, or is one of a saved snapshot; UsageError where the probe cannot
+    hold its mark.
     """
     source = source_of(topology, trace)
     reaches[source.node.name].path(source.netns.id)
