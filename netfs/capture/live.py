@@ -82,7 +82,7 @@ def run(
         opened = stations.open(OPENING_S)
         _must_send(opened, source)
         stations.go()
-        listening.listen(stations, _patience(trace, wish))
+        listening.listen(stations, _patience(trace, wish, told=_unheard(opened) is None))
         ended = stations.stop()
         listening.take(stations.frames(0))
     return listening.answer(topology, trace, deaf, opened, ended)
@@ -97,10 +97,12 @@ def _must_send(opened: Sequence[Opened], source: NetNsView) -> None:
             )
 
 
-def _patience(trace: Trace, wish: Wish) -> float:
-    """Seconds to wait for answers: long enough for the kernel to give a neighbour up, where that is predicted."""
+def _patience(trace: Trace, wish: Wish, *, told: bool) -> float:
+    """Seconds to wait for answers: where the kernel tells of its drops, and one for want of a neighbour is predicted,
+    long enough for the kernel to give him up.
+    """
     drops = [way.drop.reason for way in ways(trace) if way.drop is not None]
-    return max(wish.wait_s, ASKING_S) if ASKED_FOR.intersection(drops) else wish.wait_s
+    return max(wish.wait_s, ASKING_S) if told and ASKED_FOR.intersection(drops) else wish.wait_s
 
 
 class _Listening:
