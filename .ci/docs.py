@@ -1,5 +1,5 @@
 """Writes the parts of the documentation that are made from the code: stages, faults, commands, the words of iptables,
-JSON documents, names, what decode finds suspicious.
+JSON documents, names of drops and of the library, what decode finds suspicious.
 
 A part stands between two comments of a page: <!-- made: NAME --> and <!-- end: NAME -->. What is around them
 is written by hand.
@@ -22,6 +22,7 @@ import netfs
 from netfs.capture.flows.suspect.catalogue import SUSPICIONS
 from netfs.datapath.netfilter.iptables.matches import CHANCES, MATCHES
 from netfs.datapath.netfilter.iptables.targets import TARGETS, UNEVALUATED
+from netfs.datapath.reasons import ERRNOS, OWN, WORDS
 from netfs.datapath.stages import STAGES
 from netfs.diagnose.catalogue import FAULTS, Fault
 from netfs.lab import faults as lab_faults
@@ -165,6 +166,16 @@ def _listed(found: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(found))
 
 
+def reasons() -> Iterator[str]:
+    """The names of drops that are not the kernel's, and what the kernel says where it says another."""
+    named = {"netfs's own": OWN, "an error number": ERRNOS}
+    rows = ((f"`{name}`", whose, when) for whose, names in named.items() for name, when in names.items())
+    yield from table(("name", "whose", "given where"), rows)
+    yield from ("", "Where the kernel's own word is another than the name of the drop:", "")
+    told = ((f"`{word.predicted}`", f"`{word.told}` in `{word.location}`", word.when) for word in WORDS)
+    yield from table(("name", "the kernel says", "where"), told)
+
+
 def names() -> Iterator[str]:
     """The public names of the library."""
     yield ", ".join(f"`{name}`" for name in sorted(netfs.__all__, key=str.lower))
@@ -183,6 +194,7 @@ MADE: dict[str, Callable[[], Iterator[str]]] = {
     "documents": documents,
     "iptables": iptables,
     "suspicions": suspicions,
+    "reasons": reasons,
     "names": names,
 }
 
@@ -198,14 +210,14 @@ def renewed(text: str) -> str:
 
 def main() -> int:
     """Write or check; the exit status."""
-    texts = {path: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
     stale = {path: new for path, text in texts.items() if (new := renewed(text)) != text}
     missing = MADE.keys() - {found[2] for text in texts.values() for found in PART.finditer(text)}
     for name in sorted(missing):
         sys.stderr.write(f"docs: no page has the part {name}\n")
     if "--check" in sys.argv[1:]:
         for path in stale:
-            sys.stderr.write(f"docs/{path.name} is not what the code says: run make docs\n")
+            sys.stderr.write(f"{path.relative_to(DOCS.parent)} is not what the code says: run make docs\n")
         return 1 if stale or missing else 0
     for path, text in stale.items():
         path.write_text(text, encoding="utf-8")

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from netfs.api import dumps as dumps
     from netfs.api import load as load
     from netfs.api import save as save
+    from netfs.capture.wish import Wish as Wish
     from netfs.errors import CaptureError as CaptureError
     from netfs.errors import EndpointError as EndpointError
+    from netfs.errors import FilterError as FilterError
     from netfs.errors import LabError as LabError
     from netfs.errors import NetfsError as NetfsError
     from netfs.errors import SnapshotError as SnapshotError
@@ -42,6 +44,7 @@ _HOMES = {
     "Cluster": "netfs.api",
     "Decoded": "netfs.model.flows",
     "EndpointError": "netfs.errors",
+    "FilterError": "netfs.errors",
     "Finding": "netfs.model.trace",
     "LabError": "netfs.errors",
     "NetfsError": "netfs.errors",
@@ -53,6 +56,7 @@ _HOMES = {
     "Trace": "netfs.model.trace",
     "UnreadableError": "netfs.errors",
     "UsageError": "netfs.errors",
+    "Wish": "netfs.capture.wish",
     "decode": "netfs.api",
     "dumps": "netfs.api",
     "load": "netfs.api",

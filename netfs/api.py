@@ -130,7 +130,7 @@ class Cluster:
 
         if wish.write is None:
             return watch().trace
-        with open(wish.write, "wb") as file:  # before anything is sent
+        with journey.opened(wish.write) as file:  # before anything is sent
             watched = watch()
             journey.write(file, self.topology, watched)
         return watched.trace

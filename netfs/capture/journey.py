@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from netfs.capture.compare.align import fits
@@ -20,8 +22,26 @@ ETHERNET_LIKE = frozenset({1, 772})
 """ARPHRD_ETHER and ARPHRD_LOOPBACK: devices whose frames begin with a MAC header."""
 
 
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """A file for ``write``: until then one that is there stays as it is, and a new one goes again where it fails.
+
+    Raises OSError.
+    """
+    new = not os.path.lexists(path)
+    with open(path, "ab") as file:
+        try:
+            yield file
+        except BaseException:
+            if new:
+                os.unlink(path)
+            raise
+
+
 def write(stream: BinaryIO, topology: Topology, watched: Watched) -> None:
-    """Write the packets, oldest first. Raises OSError."""
+    """Write the packets, oldest first, in place of what the file held. Raises OSError."""
+    if stream.seekable():
+        stream.truncate(0)
     trace = watched.trace
     writer = PcapngWriter(stream, application="netfs trace --live", comment=_about(trace))
     places = _Places(topology, trace)

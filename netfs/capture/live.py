@@ -5,6 +5,8 @@ trace ─► places ─► marker, filter, orders ─► stations ─► frames 
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from netfs.capture.compare.compare import compare
 from netfs.capture.compare.kernel import tie
 from netfs.capture.filter import program
 from netfs.capture.marker import Marker
-from netfs.capture.orders import listened, marker_of, orders_of, reachable, sender_of, source_of, ways
+from netfs.capture.orders import listened, marker_of, orders_of, placed, reachable, sender_of, source_of, ways
 from netfs.capture.probe import recognise
 from netfs.capture.seen import Seen, Sent
 from netfs.capture.stations import Ended, Frame, Lost, Opened, Stations
@@ -34,6 +36,7 @@ ASKING_S = 3.8
 """A neighbour is asked three times, a second apart, before a packet is dropped for want of him (``neigh_timer_handler``
 in net/core/neighbour.c, ``mcast_solicit``, ``retrans_time``)."""
 ASKED_FOR = frozenset({"NEIGH_FAILED", "NEIGH_QUEUEFULL"})
+_IN_USE = os.strerror(errno.EADDRINUSE)
 OUTGOING = 4
 """PACKET_OUTGOING of ``sll_pkttype`` (packet(7))."""
 
@@ -92,9 +95,9 @@ def _must_send(opened: Sequence[Opened], source: NetNsView) -> None:
     """Raise SourceError where the probe cannot set out."""
     for one in opened:
         if one.node == source.node.name and (one.lost or one.sender):
-            raise SourceError(
-                f"no probe can be sent: {one.lost or one.sender}", where=f"{source.node.name}/{source.name}"
-            )
+            why = one.lost or one.sender or ""
+            taken = "that source port is somebody's there: choose another --sport, or none" if _IN_USE in why else ""
+            raise SourceError(f"no probe can be sent: {why}", where=placed(source), hint=taken)
 
 
 def _patience(trace: Trace, wish: Wish, *, told: bool) -> float:
@@ -172,7 +175,7 @@ class _Listening:
         pairs = recognise.paired(self.marker, triples)
         sightings = tuple(sighting for _, sighting in pairs)
         shut = [
-            f"{one.node}/{self.views[one.node, netns].name}: not listened to: {why}"
+            f"{placed(self.views[one.node, netns])}: not listened to: {why}"
             for one in opened
             for netns, why in one.deaf.items()
         ]

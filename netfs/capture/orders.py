@@ -63,6 +63,11 @@ def source_of(topology: Topology, trace: Trace) -> NetNsView:
     raise SourceError(f"the namespace of {trace.source.name} was not read", hint="a probe starts in a pod or on a node")
 
 
+def placed(view: NetNsView) -> str:
+    """``node1``, ``node1/pod-a``: a namespace as notes and errors name it."""
+    return view.node.name if view.is_node else f"{view.node.name}/{view.name}"
+
+
 def listened(topology: Topology, trace: Trace, source: NetNsView) -> tuple[NetNsView, ...]:
     """The namespaces to listen in, the source's first, each once."""
     return tuple(dict.fromkeys((source, *namespaces(topology, trace))))
@@ -79,7 +84,7 @@ def reachable(
             reaches[view.node.name].path(view.netns.id)
             open_.append(view)
         except SourceError as failure:
-            deaf.append(f"{view.node.name}/{view.name}: not listened to: {failure.what}")
+            deaf.append(f"{placed(view)}: not listened to: {failure.what}")
     return tuple(open_), tuple(deaf)
 
 
@@ -95,6 +100,7 @@ def sender_of(marker: Marker, asked: Packet, wish: Wish, bound: str, df: bool | 
         interval_s=wish.interval_s,
         df=df,
         port=asked.sport,
+        crafted=craft.source(asked),
     )
 
 

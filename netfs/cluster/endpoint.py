@@ -217,7 +217,17 @@ def _unknown(topology: Topology, text: str, namespace: str) -> EndpointError:
             " " if hint.endswith("?") else "; "
         ) + "a headless Service is named by no rule, only by the API's objects"
     kind = "Service" if asked is not None else "pod, Service, container, node or address"
-    return EndpointError(f"no {kind} {printable(text)!r}", hint=hint)
+    return EndpointError(f"no {kind} {printable(text)!r}", hint=hint + _unread(topology))
+
+
+def _unread(topology: Topology) -> str:
+    """Why a name may be missing that is there: of several reasons the first."""
+    for gap in topology.gaps:
+        if gap.what == "netns":
+            return f"; {printable(gap.where)} could not be read: {printable(gap.reason)}"
+        if gap.what.startswith("namespaces by "):
+            return f"; not all could be found: {printable(gap.reason)}"
+    return ""
 
 
 def _short(view: ServiceView, namespace: str) -> str:

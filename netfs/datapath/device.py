@@ -134,7 +134,8 @@ def up(walk: Walk, at: Position) -> Step:
     link, frame = at.link, at.frame
     if frame.question is not None:
         return answer.heard(walk, at)
-    if link.arp_type == ARPHRD_ETHER and frame.dst_mac is not None and not frame.multicast and not link.loopback:
+    unclaimed = frame.dst_mac is not None and not frame.multicast and not frame.claimed
+    if unclaimed and link.arp_type == ARPHRD_ETHER and not link.loopback:
         macs = {link.mac, at.port.mac if at.port is not None else link.mac}
         if frame.dst_mac not in macs and not (link.macvlan is not None and link.macvlan.mode == "passthru"):
             return drop(

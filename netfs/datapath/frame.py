@@ -34,6 +34,7 @@ class Frame:
         "_report",
         "asks",
         "born",
+        "claimed",
         "dports",
         "dst_mac",
         "inner",
@@ -76,6 +77,8 @@ class Frame:
         """The same of the destination port of an answer."""
         self.whole = False
         """It is a tunnel's outer packet, and is dropped rather than sent in fragments."""
+        self.claimed = False
+        """It is for the device that takes it in, whatever its MAC (PACKET_HOST)."""
         self.local = local
         """It was made in the namespace it is in, not forwarded."""
         self.born: Frame | None = None
@@ -107,23 +110,34 @@ class Frame:
 
     def addressed(self, src_mac: str | None, dst_mac: str | None) -> Frame:
         """A copy with its Ethernet header set."""
-        return self._copy(self.packet, src_mac, dst_mac)
+        copy = self._copy(self.packet, src_mac, dst_mac)
+        copy.claimed = False
+        return copy
 
     def _copy(self, packet: Packet, src_mac: str | None, dst_mac: str | None) -> Frame:
         copy = Frame(packet, src_mac, dst_mac, self.inner, self.vni, self.question, self.local)
         copy.whole, copy.sports, copy.dports = self.whole, self.sports, self.dports
-        copy.tunnel = self.tunnel
+        copy.tunnel, copy.claimed = self.tunnel, self.claimed
         copy.tracked = self.tracked
         copy.physin = self.physin
         return copy
 
     def scrubbed(self, mark: int) -> Frame:
         """As another device receives it, which knows nothing of its connection (``skb_scrub_packet``)."""
-        if self.tracked is None and self.physin is None and self.packet.mark == mark:
+        if self.tracked is None and self.physin is None and self.packet.mark == mark and not self.claimed:
             return self
         packet = self.packet if self.packet.mark == mark else replace(self.packet, mark=mark)
         copy = self._copy(packet, self.src_mac, self.dst_mac)
         copy.tracked = copy.physin = None
+        copy.claimed = False
+        copy.born = self.born or self
+        return copy
+
+    def handed(self, mark: int) -> Frame:
+        """As a tunnel hands it to another one of the same namespace (``vxlan_encap_bypass``)."""
+        copy = self.change(mark=mark)
+        copy.tracked = copy.physin = None
+        copy.claimed = True
         copy.born = self.born or self
         return copy
 

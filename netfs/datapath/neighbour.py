@@ -39,10 +39,10 @@ def resolve(walk: Walk, at: Position) -> Step:
     link, target = at.link, at.next_hop or at.frame.packet.dst
     if link.loopback or link.arp_type != ARPHRD_ETHER:
         return at.go("transmit", frame=at.frame.addressed(None, None))
-    fixed = _without_asking(at, target)
+    entry = at.view.neighbour(link.index, target)
+    fixed = _without_asking(at, target, entry)
     if fixed is not None:
         return _addressed(at, fixed)
-    entry = at.view.neighbour(link.index, target)
     heard = walk.heard(at.view, link, target)
     if heard is not None and not (entry is not None and entry.state & (NUD_PERMANENT | NUD_NOARP)):
         return _send(at, heard, f"{target} asked before, and so is known by {heard}", None)
@@ -51,8 +51,11 @@ def resolve(walk: Walk, at: Position) -> Step:
     return _ask(walk, at, target, entry)
 
 
-def _without_asking(at: Position, target: str) -> str | None:
-    """MACs that follow from the address or the device (RFC 1112 6.4, RFC 2464 7, ``arp_constructor``)."""
+def _without_asking(at: Position, target: str, entry: Neighbour | None) -> str | None:
+    """MACs that follow from the address or the device (RFC 1112 6.4, RFC 2464 7, ``arp_constructor``).
+
+    An entry that is there was made before, by hand: it counts also on a device without ARP.
+    """
     link = at.link
     if at.route is not None and at.route.type == "broadcast" and at.next_hop is None:
         return BROADCAST
@@ -61,7 +64,7 @@ def _without_asking(at: Position, target: str) -> str | None:
         if ":" in target:
             return "33:33:" + ":".join(f"{value >> shift & 0xFF:02x}" for shift in (24, 16, 8, 0))
         return f"01:00:5e:{value >> 16 & 0x7F:02x}:{value >> 8 & 0xFF:02x}:{value & 0xFF:02x}"
-    if link.noarp:
+    if link.noarp and entry is None:
         at.note("neighbour", "resolve", f"{link.name} does not use ARP: the frame carries its own MAC")
         return link.mac
     return None
@@ -69,6 +72,8 @@ def _without_asking(at: Position, target: str) -> str | None:
 
 def _ask(walk: Walk, at: Position, target: str, entry: Neighbour | None) -> Step:
     view, link = at.view, at.link
+    if link.noarp:  # arp_solicit, ndisc_solicit: nothing leaves by such a device
+        return _failed(at, target, entry, [])
     gap = next((gap for gap in view.gaps if gap.what == "neighbours"), None)
     if gap is not None:
         return unknown(at, "neighbour", f"the neighbours of {view.name} could not be read: {gap.reason}")
@@ -139,6 +144,8 @@ def _failed(at: Position, target: str, entry: Neighbour | None, ends: list[End])
     link, view = at.link, at.view
     told = [end for end in ends if end.reason not in ("NOT_OWNER", "OTHERHOST")]
     reason = told[0].why if told else f"nobody on the segment of {link.name} holds it"
+    if link.noarp:
+        reason = f"{link.name} does not ask"
     state = ""
     if entry is not None and entry.state & (NUD_FAILED | NUD_INCOMPLETE):
         state = f" (entry: {describe(view, entry)})"

@@ -57,6 +57,8 @@ def routed(walk: Walk, at: Position) -> Step:
         return unknown(at, "route", answer.unknown or "the routing tables cannot be decided")
     if answer.kind in DELIVERED_HERE:
         return _believed(at, 0) or at.go("input", iif=link, route=answer.route)
+    if answer.kind != "unicast" and at.frame.packet.family == 6:  # ip6_pkt_discard, not ip6_forward, is its input
+        return _no_way(at, answer)
     off = _not_forwarding(at)
     if off is not None:
         return off

@@ -127,7 +127,7 @@ def reply_of(packet: Packet) -> Packet:
         sport=packet.dport,
         dport=packet.sport,
         ttl=64,
-        df=packet.proto == "tcp",
+        df=packet.proto != "icmp",  # icmp_sk_init: IP_PMTUDISC_DONT; other sockets begin with IP_PMTUDISC_WANT
         mark=0,
         src_mac=None,
         dst_mac=None,

@@ -136,12 +136,18 @@ def whole(link: Link, outer: Packet, inner: Frame) -> bool:
 
 
 def _bypassed(walk: Walk, at: Position, outer: NetNsView, packet: Packet, vni: int) -> Step:
-    """``encap_bypass_if_local``: a destination of this very namespace is handed to its device directly."""
+    """``encap_bypass_if_local``: a destination of this very namespace is handed to its device directly.
+
+    As a packet for this host, whatever its MAC; and the device learns that its sender is behind 127.0.0.1.
+    """
     tunnels = [port for port in walk.topology.tunnels.get(outer.key, ()) if port.link.vxlan is not None]
     for port in tunnels:
         if _listens(port.link, packet.dport or 0, packet.family) and port.link.vxlan is not None:
             if port.link.vxlan.vni == vni:
-                return at.go("receive", view=port.view, link=port.link, frame=at.frame.scrubbed(packet.mark))
+                if port.link.vxlan.learning and at.frame.src_mac is not None:
+                    loopback = "127.0.0.1" if packet.family == 4 else "::1"
+                    walk.learn_remote(port.view, port.link, at.frame.src_mac, loopback)
+                return at.go("receive", view=port.view, link=port.link, frame=at.frame.handed(packet.mark))
     return drop(
         at,
         "encapsulate",

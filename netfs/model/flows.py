@@ -48,7 +48,7 @@ class Flow:
     retransmissions: int = 0
     """TCP segments whose bytes had all been seen before, on the same interface."""
     gaps: int = 0
-    """Times that TCP's sequence jumped ahead: segments that were lost, or not captured."""
+    """Times that TCP's sequence jumped ahead: segments that were lost before they came here, or not captured."""
     resets: int = 0
     icmp_errors: int = 0
     """ICMP errors about packets of this flow."""
@@ -81,6 +81,8 @@ class Flow:
     ttl_most: int | None = None
     macs: tuple[str, ...] = ()
     """Of ARP: the hardware addresses that were told for ``src``; four at most."""
+    late: int = 0
+    """TCP segments that fill a gap: lost before they came here and sent again, or overtaken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ STRAY = "stray"
 FURTHER = "further"
 UNHEARD = "unheard"
 
+ONWARD = ("NEIGH_", "QDISC_", "TC_EGRESS")
+"""How the reasons of drops begin that meet a packet before the next device hands it to its taps."""
+
 
 @dataclass(frozen=True, slots=True)
 class TapRef:
@@ -70,6 +73,15 @@ class KernelWord:
     number: int | None = None
     """Which probe; None: not known."""
     role: str | None = None
+
+    @property
+    def place(self) -> str:
+        """``at node1/eth0``; ``behind node1/cni0`` where the packet was on its way to the next device already, which
+        is not known: it waited for a neighbour, or in that device's queue (``__dev_queue_xmit``). "": not known.
+        """
+        if self.tap is None:
+            return ""
+        return f"{'behind' if self.reason.startswith(ONWARD) else 'at'} {self.tap.name}"
 
 
 @dataclass(frozen=True, slots=True)

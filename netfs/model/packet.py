@@ -55,5 +55,5 @@ class Packet:
 
     @property
     def family(self) -> int:
-        """4 or 6."""
-        return 6 if ":" in self.src else 4
+        """4 or 6; told by the destination where the source is not known yet."""
+        return 6 if ":" in self.src or ":" in self.dst else 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,21 +49,33 @@ def load(uris: Sequence[str], *, timeout: float | None = None) -> Snapshots:
 def _read(found: Sequence[Found], timeout: float | None) -> dict[tuple[str, str], NodeSnapshot]:
     """The snapshots of live sources by (source, node): one collect for each user namespace."""
     groups: dict[int | None, list[Target]] = {}
+    inside: dict[int | None, int | None] = {}
     for each in found:
-        groups.setdefault(each.userns_pid, []).extend(each.targets)
+        userns = _userns(each.userns_pid)
+        inside.setdefault(userns, each.userns_pid)
+        groups.setdefault(userns, []).extend(each.targets)
     read: dict[tuple[str, str], NodeSnapshot] = {}
-    for userns_pid, targets in groups.items():
+    for userns, targets in groups.items():
+        userns_pid = inside[userns]
         try:
             if userns_pid is None:
                 snapshots = _bounded(lambda targets=targets: collect(targets), timeout, targets[0].source)  # type: ignore[misc]
             else:
                 snapshots = collect_inside(userns_pid, targets, timeout=timeout)
         except TargetError as failure:
-            hint = "root may read it" if "ermi" in failure.reason else ""
+            hint = "root may read it, with CAP_SYS_ADMIN and CAP_SYS_PTRACE" if "ermi" in failure.reason else ""
             raise SourceError(failure.reason, where=f"{failure.target} ({failure.path})", hint=hint) from failure
         for snapshot in snapshots:
             read[snapshot.source, snapshot.name] = snapshot
     return read
+
+
+def _userns(pid: int | None) -> int | None:
+    """What identifies a process's user namespace; of one that has ended, the process."""
+    try:
+        return pid if pid is None else os.stat(f"/proc/{pid}/ns/user").st_ino
+    except OSError:
+        return pid
 
 
 def _once(found: Sequence[Found]) -> None:

@@ -15,7 +15,19 @@ def find(uri: SourceUri) -> Found:
         raise SourceUriError(f"source {uri.text!r} names no process", hint="write pid:PID")
     if not os.path.isdir(f"/proc/{uri.rest}"):
         raise SourceError(f"no process {uri.rest}", where=uri.text, hint="ps shows those there are")
-    return Found((Target(uri.name or _name(uri.rest), f"/proc/{uri.rest}/ns/net", reach="veth", source=uri.text),))
+    target = Target(uri.name or _name(uri.rest), f"/proc/{uri.rest}/ns/net", reach="veth", source=uri.text)
+    return Found((target,), _userns(uri.rest))
+
+
+def _userns(pid: str) -> int | None:
+    """The process, where its user namespace has to be entered first: root enters what lies in it as it is, an ordinary
+    user only by way of a user namespace that is his own (setns(2), user_namespaces(7)).
+    """
+    try:
+        foreign = not os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
+    except OSError:
+        return None
+    return int(pid) if foreign and os.geteuid() != 0 else None
 
 
 def _name(pid: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from netfs.collect import nsfs
+from netfs.collect.discovery import discover
 from netfs.collect.run import BOOT_ID
 from netfs.errors import NetfsError, SourceError
 from netfs.model.snapshot import NetNs, NodeSnapshot, Snapshots
@@ -51,10 +53,11 @@ def reach(snapshots: Snapshots, uris: Sequence[str] = ()) -> Mapping[str, Reach]
     saved = _saved(uris)
     running = _running()
     sources = {source: _found(source) for source in {node.source for node in snapshots.nodes}}
+    looked = cache(_places)
     return {
         node.name: Reach(node.name, node.kernel, why_not=SAVED, hint=HINT)
         if node.kernel != running or (node.name, node.netns, node.taken_at) in saved
-        else _reach(node, sources[node.source])
+        else _reach(node, sources[node.source], looked)
         for node in snapshots.nodes
     }
 
@@ -87,7 +90,12 @@ def _found(source: str) -> Found | NetfsError:
         return failure
 
 
-def _reach(node: NodeSnapshot, found: Found | NetfsError) -> Reach:
+def _places() -> Mapping[int, str]:
+    """A path of every namespace that can be seen now, in whatever mount namespace it is pinned."""
+    return {place.inode: place.path for place in discover().places.values()}
+
+
+def _reach(node: NodeSnapshot, found: Found | NetfsError, looked: Callable[[], Mapping[int, str]]) -> Reach:
     if isinstance(found, NetfsError):
         return Reach(node.name, node.kernel, why_not=f"cannot be probed: {found.what}", hint=found.hint)
     if not found.targets:
@@ -96,7 +104,7 @@ def _reach(node: NodeSnapshot, found: Found | NetfsError) -> Reach:
     known = {_inode(path): path for path in named}
     paths = {}
     for netns in node.namespaces:
-        path = known.get(netns.id) or next(_leading(netns), None)
+        path = known.get(netns.id) or next(_leading(netns), None) or looked().get(netns.id)
         if path is not None:
             paths[netns.id] = _lasting(path)
     return Reach(node.name, node.kernel, found.userns_pid, paths)

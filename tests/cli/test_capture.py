@@ -217,6 +217,24 @@ def test_a_signal_ends_the_recording_well(run: Run, library: Library, number: in
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize(("packets", "told"), [(0, "0 devices are listened to, 0 s; Ctrl-C ends it\r\n"), (5, "")])
+def test_who_waits_for_the_first_line_is_told_that_it_listens(
+    run: Run, library: Library, monkeypatch: pytest.MonkeyPatch, packets: int, told: str
+) -> None:
+    def meanwhile(until: Callable[[Progress], bool]) -> None:
+        until(Progress(packets=packets))
+        until(Progress())
+
+    library.meanwhile = meanwhile
+    leader, follower = pty.openpty()
+    with open(follower, "w", encoding="utf-8") as terminal, open(leader, "rb", buffering=0) as reader:
+        monkeypatch.setattr("sys.stderr", terminal)
+        assert run("capture", "--no-color").status == 0
+        terminal.flush()
+        shown = reader.read(4096).decode()
+    assert shown.partition("1,234")[0] == told
+
+
 def test_the_second_interrupt_ends_at_once(run: Run, library: Library) -> None:
     def meanwhile(until: Callable[[Progress], bool]) -> None:
         os.kill(os.getpid(), signal.SIGINT)

@@ -32,8 +32,8 @@ from tests.cli.conftest import FakeCluster, Result
 from tests.cli.test_startup import HEAVY, imported
 from tests.unit.clusters import two_nodes
 from tests.unit.flows import ESCAPE, NODE1, NODE2, POD_A, POD_B, POD_C, POD_D, VXLAN, both, capture, error, flow
+from tests.unit.pages import assert_shown, commands_of, comparable, scenes
 from tests.unit.test_capture_suspicions import FLOWS
-from tests.unit.test_docs import assert_shown, commands_of, comparable, scenes
 
 Run = Callable[..., Result]
 ROOT = Path(__file__).parents[2]

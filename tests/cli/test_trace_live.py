@@ -10,10 +10,11 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from netfs.capture.wish import Wish
-from netfs.model.live import LiveWay
+from netfs.model.live import KernelWord, LiveWay
 from netfs.model.trace import Trace
 from netfs_cli.commands.trace import status
 from netfs_cli.render.ink import Ink
+from netfs_cli.render.live import heard, verdicts
 from netfs_cli.render.trace import render
 from tests.cli import answers, live_answers
 from tests.cli.conftest import FakeCluster, Result
@@ -62,6 +63,45 @@ def test_a_lost_packet_is_a_failure_whatever_was_predicted() -> None:
     assert ended(answers.DELIVERED, PART, CAME) == 1
     assert ended(answers.DELIVERED, CAME, PART) == 1
     assert ended(answers.DELIVERED, UNHEARD, CAME) == 3
+
+
+def test_what_was_lost_on_its_way_there_was_lost_though_nobody_heard_an_answer() -> None:
+    assert ended(answers.DELIVERED, PART, UNHEARD) == 1
+    assert ended(answers.DELIVERED, replace(PART, verdict="other-path"), UNHEARD) == 1
+    assert ended(answers.DELIVERED, LiveWay("lost", "nothing was sent: the kernel refused with EPERM"), UNHEARD) == 1
+    assert ended(answers.DELIVERED, LiveWay("other-path", "", sent=2, arrived=2), UNHEARD) == 3
+
+
+def test_what_the_kernel_says_again_and_again_is_told_once_and_of_what() -> None:
+    words = [KernelWord(live_answers.STRAY, "TC_EGRESS", "__dev_queue_xmit", at, at, "probe") for at in range(30)]
+    words += [KernelWord(live_answers.STRAY, "NO_SOCKET", "tcp_v4_rcv", 5, 0, "answer")]
+    words += [KernelWord(None, "NEIGH_FAILED", "neigh_invalidate", 5)]
+    assert live_answers.AGREES.live is not None
+    told = heard(replace(live_answers.AGREES.live, drops=tuple(words)), Ink(), 80)
+    assert [line for line in told if "the kernel" in line] == [
+        "  the kernel dropped the probe behind node2/pod-d/eth0: TC_EGRESS in __dev_queue_xmit, 30 times",
+        "  the kernel dropped the answer at node2/pod-d/eth0: NO_SOCKET in tcp_v4_rcv",
+        "  the kernel dropped a packet: NEIGH_FAILED in neigh_invalidate",
+    ]
+
+
+def test_silence_behind_a_probe_that_arrived_is_told() -> None:
+    assert live_answers.AGREES.live is not None
+    live = replace(live_answers.AGREES.live, reverse=LiveWay("unheard", "no answer was seen"))
+    assert verdicts(live, Ink(), 80)[1:] == ["? LIVE back: not known", "  no answer was seen"]
+
+
+def test_what_was_refused_is_not_counted_as_none_of_none() -> None:
+    assert live_answers.AGREES.live is not None
+    live = replace(live_answers.AGREES.live, forward=LiveWay("agrees", "the kernel refused to send it: EMSGSIZE"))
+    assert verdicts(live, Ink(), 80)[0] == "✓ LIVE there: as predicted  (not sent)"
+
+
+def test_what_was_seen_elsewhere_keeps_to_the_terminals_width() -> None:
+    assert live_answers.ELSEWHERE.live is not None
+    lines = "\n".join(heard(live_answers.ELSEWHERE.live, Ink(), 80)).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "also seen" in "".join(lines)
 
 
 def test_a_disproved_prediction_is_no_success() -> None:

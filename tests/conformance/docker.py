@@ -135,7 +135,9 @@ firewall-offline-cmd --zone=external --add-port=80/udp >&2
 firewalld_starts
 """
 
-DOCKER = World(OWN_ETC + BUILD.format(options="", node=NODE_ADDRESS), probes(proxied=True), PROGRAMS, END)
+DOCKER = World(
+    OWN_ETC + BUILD.format(options="", node=NODE_ADDRESS), probes(proxied=True), PROGRAMS, END, sources=("local",)
+)
 """Rules by iptables-nft, and a program on the node for those whom no rule serves."""
 DOCKER_WITHOUT_PROXY = World(
     OWN_ETC + LEGACY + BUILD.format(options="--userland-proxy=false", node=NODE_ADDRESS),

@@ -1,11 +1,13 @@
 """Runs inside a world: pods that answer, probes between them, and the snapshot that traces are made from.
 
-Prints one JSON document: ``snapshot``, and what became of every probe as ``outcomes``. Everybody answers on TCP and
-UDP port 80 with its own name and the address it sees, so an answer tells who was reached and as whom.
+Prints one JSON document: ``snapshot``, what became of every probe as ``outcomes``, and what live traces said as
+``proofs``. Everybody answers on TCP and UDP port 80 with its own name and the address it sees, so an answer tells who
+was reached and as whom.
 
-usage: python -m tests.conformance.observe PODS PROBES
+usage: python -m tests.conformance.observe PODS PROBES LIVE
   PODS    a file with a line ``NAME PATH-OF-NAMESPACE`` for each pod; the node is where this runs
   PROBES  JSON: the fields of each ``Probe``
+  LIVE    JSON: numbers of the probes whose traces are live, and the sources that netfs is given for them
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from netfs.collect.target import PodTarget
 from netfs.model.snapshot import NetNs, NodeSnapshot, Snapshots
 from netfs.sources import document
 from tests.conformance.agreement import CLIENT, NODE, Outcome, Probe
+from tests.conformance.proof import proved
 
 PORT = 80
 AT_ONCE = 100
@@ -168,8 +171,8 @@ def _plain(netns: NetNs) -> NetNs:
     return replace(netns, pids=(), pins=(), counters={}, links=links)
 
 
-def main(pods_file: str, asked: str) -> None:
-    """Answer, probe, collect, print."""
+def main(pods_file: str, asked: str, live: str) -> None:
+    """Answer, probe, collect, trace live, print."""
     paths = dict(line.split() for line in Path(pods_file).read_text().splitlines())
     paths[NODE] = f"/proc/{os.getpid()}/ns/net"
     for name, path in paths.items():
@@ -182,7 +185,8 @@ def main(pods_file: str, asked: str) -> None:
     pods = tuple(PodTarget(name, path) for name, path in paths.items() if name not in (NODE, CLIENT))
     nodes = collect([Target(NODE, paths[NODE], pods=pods), Target(CLIENT, paths[CLIENT])])
     snapshot = document.encode(Snapshots(tuple(map(plain, nodes)))).decode()
-    print(json.dumps({"snapshot": snapshot, "outcomes": [asdict(each) for each in outcomes]}))
+    proofs = {number: asdict(each) for number, each in proved(paths, probes, **json.loads(live)).items()}
+    print(json.dumps({"snapshot": snapshot, "outcomes": [asdict(each) for each in outcomes], "proofs": proofs}))
 
 
 if __name__ == "__main__":

@@ -109,4 +109,5 @@ PODMAN = World(
         "/usr/lib/podman/netavark",
     ),
     "pod rm -fa -t 0",
+    sources=("local",),
 )

@@ -20,7 +20,7 @@ DATA = Path(__file__).parents[1] / "unit" / "data"
 def record(name: str) -> None:
     """Write ``NAME.json.zst``, the snapshots, and ``NAME.json``, the probes with their outcomes."""
     world = WORLDS[name]
-    cluster, outcomes = play(world)
+    cluster, outcomes, _ = play(world)
     document.write(cluster.snapshots, DATA / f"{name}.json.zst")
     lines = [
         json.dumps({"probe": asdict(probe), "outcome": asdict(outcome)})

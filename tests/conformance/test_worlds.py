@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -14,7 +14,8 @@ from netfs.api import Cluster
 from tests.conformance.agreement import CLIENT, NODE, Outcome, Probe, disagreement, traced
 from tests.conformance.catalogue import WORLDS
 from tests.conformance.observe import PORT
-from tests.conformance.world import NotHereError, World, play
+from tests.conformance.proof import sample, unproved
+from tests.conformance.world import NotHereError, Played, World, play
 
 pytestmark = pytest.mark.kernel
 MANY = 900
@@ -30,10 +31,10 @@ def ready(name: str, require_program: Callable[[str], str]) -> World:
     return world
 
 
-def played(name: str, world: World) -> tuple[Cluster, list[Outcome]]:
+def played(name: str, world: World, live: Sequence[int] = ()) -> Played:
     """What was collected and observed; a daemon that a machine does not let start is told, and is no defect of ours."""
     try:
-        return play(world)
+        return play(world, live)
     except NotHereError as failure:
         pytest.xfail(f"{name} does not start here: {str(failure)[-300:]}")
 
@@ -47,12 +48,33 @@ def differences(cluster: Cluster, probes: tuple[Probe, ...], outcomes: list[Outc
     }
 
 
+def shortcomings(world: World, there: Played) -> dict[str, str]:
+    """Where live traces saw something else than they said, or than what became of a real packet."""
+    return {
+        f"{probe.src} to {probe.dst} {probe.proto} {probe.port}": said
+        for probe, outcome, proof in (
+            (world.probes[number], there.outcomes[number], proof) for number, proof in there.proofs.items()
+        )
+        if (said := unproved(probe, outcome, proof)) is not None
+    }
+
+
 @pytest.mark.parametrize("name", WORLDS)
 def test_real_software_and_real_packets(name: str, require_program: Callable[[str], str]) -> None:
     world = ready(name, require_program)
-    cluster, outcomes = played(name, world)
-    assert differences(cluster, world.probes, outcomes) == {}
-    assert {outcome.verdict for outcome in outcomes} == {"delivered", "dropped"}
+    there = played(name, world, sample(world.probes))
+    assert differences(there.cluster, world.probes, there.outcomes) == {}
+    assert {outcome.verdict for outcome in there.outcomes} == {"delivered", "dropped"}
+    assert shortcomings(world, there) == {}
+    assert {proof.verdict for proof in there.proofs.values()} >= {"delivered", "dropped"}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_trace_of_a_world_is_proved_by_its_own_packet(name: str, require_program: Callable[[str], str]) -> None:
+    world = ready(name, require_program)
+    assert shortcomings(world, played(name, world, range(len(world.probes)))) == {}
 
 
 def anything(cluster: Cluster, world: World) -> list[Probe]:
@@ -81,11 +103,10 @@ def comparable(cluster: Cluster, probe: Probe) -> bool:
 @pytest.mark.parametrize("name", WORLDS)
 def test_everybody_to_everywhere(name: str, seed: int, require_program: Callable[[str], str]) -> None:
     world = ready(name, require_program)
-    first, _ = played(name, world)
-    probes = anything(first, world)
+    probes = anything(played(name, world).cluster, world)
     random.Random(seed).shuffle(probes)
     asked = tuple(probes[:MANY])
-    cluster, outcomes = play(replace(world, probes=asked))
+    cluster, outcomes, _ = play(replace(world, probes=asked))
     kept = [at for at, probe in enumerate(asked) if comparable(cluster, probe)]
     assert len(kept) > len(asked) * 0.8
     assert differences(cluster, tuple(asked[at] for at in kept), [outcomes[at] for at in kept]) == {}

@@ -10,13 +10,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from netfs.api import Cluster
 from netfs.sources import document
 from tests.conformance.agreement import Outcome, Probe
+from tests.conformance.proof import Proof
 
 ROOT = Path(__file__).parents[2]
 NODE_ADDRESS, CLIENT_ADDRESS = "192.0.2.1", "192.0.2.2"
@@ -68,7 +70,7 @@ for turn in $(seq 100); do
   sleep 0.1
 done
 cd "$ROOT"
-"$PYTHON" -m tests.conformance.observe /run/world/pods "$PROBES" >/run/world/answer
+"$PYTHON" -m tests.conformance.observe /run/world/pods "$PROBES" "$LIVE" >/run/world/answer
 cat /run/world/answer
 """
 
@@ -94,6 +96,8 @@ class World:
     """A command that runs at the end, whatever happened."""
     user: bool = False
     """An ordinary user may play it, in a user namespace."""
+    sources: tuple[str, ...] = ("node=pid:1", "client=netns:client")
+    """What netfs is given for live traces. Process 1 is the world's first."""
 
 
 def outcome(fields: dict[str, Any]) -> Outcome:
@@ -102,8 +106,21 @@ def outcome(fields: dict[str, Any]) -> Outcome:
     return Outcome(**fields, met=None if met is None else tuple(met))
 
 
-def play(world: World) -> tuple[Cluster, list[Outcome]]:
-    """Build a world, send its probes, and hand out what was collected and what was observed."""
+class Played(NamedTuple):
+    """What a world gave."""
+
+    cluster: Cluster
+    outcomes: list[Outcome]
+    """Of each probe."""
+    proofs: dict[int, Proof]
+    """Of those whose traces were live, by their number."""
+
+
+def play(world: World, live: Sequence[int] = ()) -> Played:
+    """Build a world, send its probes, and hand out what was collected and what was observed.
+
+    ``live``: numbers of the probes whose traces are live.
+    """
     script = f"trap '({world.end}) >&2' EXIT\n{BEGIN}{world.build}{OBSERVE}"
     # the files of /proc/net belong to who is root when the network namespace is made: so the user namespace comes first
     begin = ["unshare", "-Ur"] if world.user else []
@@ -111,7 +128,7 @@ def play(world: World) -> tuple[Cluster, list[Outcome]]:
         [*begin, "unshare", "-nmpf", "--mount-proc", "--kill-child", "bash", "-c", script],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=120 + 2 * len(live),
         check=False,
         env={
             **os.environ,
@@ -120,6 +137,7 @@ def play(world: World) -> tuple[Cluster, list[Outcome]]:
             "PYTHON": sys.executable,
             "ROOT": str(ROOT),
             "PROBES": json.dumps([asdict(probe) for probe in world.probes]),
+            "LIVE": json.dumps({"numbers": list(live), "sources": world.sources}),
         },
     )
     if done.returncode == CANNOT:
@@ -127,4 +145,8 @@ def play(world: World) -> tuple[Cluster, list[Outcome]]:
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     snapshots = document.decode(answer["snapshot"].encode())
-    return Cluster(snapshots), [outcome(each) for each in answer["outcomes"]]
+    return Played(
+        Cluster(snapshots),
+        [outcome(each) for each in answer["outcomes"]],
+        {int(number): Proof(**fields) for number, fields in answer["proofs"].items()},
+    )

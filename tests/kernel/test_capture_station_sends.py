@@ -12,8 +12,11 @@ from itertools import pairwise
 
 import pytest
 
+from netfs.capture.marker import Marker
+from netfs.capture.probe import craft
 from netfs.capture.station.order import Datagram
 from netfs.capture.stations import Stations
+from netfs.model.packet import Packet
 from tests.kernel.capture_case import OUT, RIGHTS, listen, run, to_pod2
 from tests.kernel.capture_place import Place, build, checksum, echo, echoes
 
@@ -41,6 +44,19 @@ def test_refusals_at_once_are_told_by_name(place: Place) -> None:
         _, sent = run(place, "pod1", seconds=0.05, sender=to_pod2(echo(0, size), destination=destination, df=df))
         told[destination, df, size] = sent[0].error
     assert told == expected
+
+
+def test_tcp_is_refused_by_what_refuses_its_source(place: Place) -> None:
+    """connect(2) asks for the route twice, without a source and with the one it found; sendto(2) once."""
+    place.run("pod1", "ip rule add from 10.7.0.1 unreachable pref 10")
+    try:
+        told = {}
+        for protocol, made in ((socket.IPPROTO_TCP, syn(40126, 7778)), (socket.IPPROTO_UDP, udp(40126, 7778))):
+            _, sent = run(place, "pod1", seconds=0.05, sender=to_pod2(made, protocol=protocol))
+            told[protocol] = sent[0].error
+    finally:
+        place.run("pod1", "ip rule del pref 10")
+    assert told == {socket.IPPROTO_TCP: "ENETUNREACH", socket.IPPROTO_UDP: None}
 
 
 def test_what_the_output_hook_drops_is_eperm(place: Place, require_program: Callable[[str], str]) -> None:
@@ -119,8 +135,8 @@ def answering(place: Place) -> Iterator[None]:
     program = """if 1:
         import socket
         t = socket.create_server(("0.0.0.0", 7777))
-        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        u.bind(("0.0.0.0", 7777))
+        u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        u.bind(("::", 7777))
         print(flush=True)
         while True:
             data, who = u.recvfrom(2000)
@@ -141,6 +157,22 @@ def test_an_answer_by_udp_is_refused_only_where_nobody_holds_the_port(place: Pla
     kinds = [(frame.pkttype == OUT, frame.data[23]) for frame in frames if b"netfs-00" in frame.data]
     answered = [(True, socket.IPPROTO_UDP), (False, socket.IPPROTO_UDP)]
     assert kinds == (answered if held else [*answered, (True, socket.IPPROTO_ICMP)])
+
+
+@pytest.mark.usefixtures("answering")
+@pytest.mark.parametrize("family", [4, 6])
+def test_the_checksum_is_right_whatever_source_the_kernel_chooses(place: Place, family: int) -> None:
+    here, there, crafted = {4: ("10.7.0.1", "10.7.0.2", "10.9.9.9"), 6: ("fd07::1", "fd07::2", "fd09::9")}[family]
+    probe = Packet(crafted, there, "udp", 40125, 7777, 120)
+    made = craft.datagrams(Marker(b"netfs!", "udp", family, 40125, 7777), packet=probe, count=1)
+    sender = to_pod2(
+        *made, family=family, protocol=socket.IPPROTO_UDP, destination=there, port=40125, crafted=craft.source(probe)
+    )
+    frames, sent = run(place, "pod1", sender=sender)
+    assert [one.error for one in sent] == [None]
+    source, address = (slice(26, 30), socket.AF_INET) if family == 4 else (slice(22, 38), socket.AF_INET6)
+    heard = [socket.inet_ntop(address, frame.data[source]) for frame in frames if b"netfs!" in frame.data]
+    assert heard == [here, there]  # answered, so it was taken in
 
 
 @pytest.mark.usefixtures("answering")

@@ -22,7 +22,7 @@ import pytest
 
 from netfs.capture.compare.kernel import lost, tie
 from netfs.capture.station.order import Tracing
-from netfs.capture.station.tracefs import PREFIX, Instance
+from netfs.capture.station.tracefs import PREFIX, Instance, sweep
 from netfs.capture.station.tracing import open_tracing
 from netfs.model.live import KernelWord, Sighting
 from tests.kernel.capture_taps import PORT, Space, datagram, gather, send, sender, wire
@@ -412,6 +412,35 @@ def test_an_instance_that_was_left_behind_goes_at_the_next_start() -> None:
         with suppress(OSError):
             os.rmdir(f"instances/{left}", dir_fd=instance.root)
         instance.close()
+
+
+def test_an_instance_that_another_start_swept_away_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its making and the first file that is open in it, it looks as one that was left behind."""
+    made: list[str] = []
+    make = os.mkdir
+
+    def swept(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        make(path, mode, dir_fd=dir_fd)
+        made.append(path)
+        if len(made) < 3:
+            os.rmdir(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", swept)
+    with open_tracing(Tracing(40, 100)) as tracer:
+        assert tracer.problem is None or not PRIVILEGED
+        assert len(made) == (3 if PRIVILEGED else 0)
+
+
+def test_an_instance_is_busy_as_soon_as_it_is_there() -> None:
+    if not PRIVILEGED:
+        return
+    instance = Instance()
+    try:
+        sweep(instance.root)
+        assert instance.name in _instances()
+    finally:
+        instance.close()
+    assert _gone(instance.name)
 
 
 def test_nothing_stays_open_mounted_or_running() -> None:

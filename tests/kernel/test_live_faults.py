@@ -13,6 +13,7 @@ import netfs
 import netfs.lab
 from netfs.api import Cluster
 from netfs.capture.wish import Wish
+from netfs.datapath.reasons import documented
 from netfs.lab import faults
 from netfs.lab.state import LabState
 from netfs.model.live import LiveWay
@@ -94,6 +95,7 @@ def as_the_kernel_says(slug: str, drop: Drop) -> None:
     if drop.kernel.reason != drop.reason:
         assert slug in NAMELESS
         assert drop.kernel.reason == "NOT_SPECIFIED"
+        assert documented(drop.reason, drop.kernel.reason, drop.kernel.location)
 
 
 def test_where_the_network_between_nodes_is_not_seen_a_plain_ping_tells_what_it_drops(lab: LabState) -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests.property.networks.generate import PATTERNS, healthy_spec, random_spec
 from tests.property.networks.oracle import Oracle, oracle
 from tests.property.networks.spec import Spec, from_json, to_json
+from tests.property.networks.worker import Result
 
 pytestmark = pytest.mark.kernel
 
@@ -28,12 +29,12 @@ REPORTED = 2
 
 
 @pytest.fixture(scope="module")
-def kernel() -> Iterator[Oracle]:
+def kernel() -> Iterator[Oracle[Result]]:
     with oracle() as found:
         yield found
 
 
-def _agree(kernel: Oracle, seeds: range) -> Counter[str]:
+def _agree(kernel: Oracle[Result], seeds: range) -> Counter[str]:
     """Plays every seed; fails with the disagreements, else returns what became of the probes."""
     tally: Counter[str] = Counter()
     wrong: list[Spec] = []
@@ -54,14 +55,14 @@ def _agree(kernel: Oracle, seeds: range) -> Counter[str]:
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, CHUNK))
-def test_simulator_and_kernel_agree(kernel: Oracle, first: int) -> None:
+def test_simulator_and_kernel_agree(kernel: Oracle[Result], first: int) -> None:
     print(dict(_agree(kernel, range(first, first + CHUNK))))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(max(1, SOAK // 100)))
 @pytest.mark.timeout(600)
-def test_simulator_and_kernel_agree_on_fresh_networks(kernel: Oracle, part: int) -> None:
+def test_simulator_and_kernel_agree_on_fresh_networks(kernel: Oracle[Result], part: int) -> None:
     first = NETWORKS + _fresh() + part * 100
     print(first, dict(_agree(kernel, range(first, first + min(100, SOAK)))))
 
@@ -73,18 +74,18 @@ def _fresh() -> int:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_network_in_working_order_is_set_up_without_refusal(kernel: Oracle, pattern: str) -> None:
+def test_a_network_in_working_order_is_set_up_without_refusal(kernel: Oracle[Result], pattern: str) -> None:
     for seed in (1, 2, 3):
         result = kernel.ask(healthy_spec(seed, pattern))
         assert result.refused == ()
 
 
-def test_about_half_of_the_random_networks_deliver(kernel: Oracle) -> None:
+def test_about_half_of_the_random_networks_deliver(kernel: Oracle[Result]) -> None:
     delivered = sum(bool(kernel.ask(random_spec(seed)).observed.answered) for seed in range(40))
     assert 10 <= delivered <= 32
 
 
-def test_the_kernel_answers_the_same_network_alike(kernel: Oracle) -> None:
+def test_the_kernel_answers_the_same_network_alike(kernel: Oracle[Result]) -> None:
     for seed in (2, 4, 11):
         first, second = (kernel.ask(random_spec(seed)).observed for _ in range(2))
         assert (first.delivered, first.answered) == (second.delivered, second.answered)

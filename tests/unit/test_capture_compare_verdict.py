@@ -309,7 +309,10 @@ def test_a_reset_is_no_answer() -> None:
     probe = world.seen(world.there)
     back = [
         replace(
-            one, role="answer", packet=replace(one.packet, tcp_flags="rst-ack", src=one.packet.dst, dst=one.packet.src)
+            one,
+            role="answer",
+            way="in" if one.way == "out" else "out",
+            packet=replace(one.packet, tcp_flags="rst-ack", src="10.244.2.2", dst="10.244.1.2"),
         )
         for one in probe[::-1]
     ]
@@ -397,3 +400,62 @@ def test_clocks_of_machines_are_told_and_no_time_is_shown_that_they_do_not_tell(
     assert told == {"node1": False, "node2": True}
     assert one_way.live.forward.verdict == AGREES
     assert one_way.live.forward.latency_us is None
+
+
+def test_a_packet_on_its_way_to_the_next_device_was_not_dropped_by_the_last_one() -> None:
+    world = healthy()
+    word = dropped_at(world.tap("node1/flannel.1"), "TC_EGRESS", "__dev_queue_xmit")
+    live = world.live(world.seen(world.there[:4]), drops=(word,))
+    assert live.forward.why == (
+        "dropped behind node1/flannel.1: TC_EGRESS in __dev_queue_xmit; seen at node1/flannel.1, not at node1/eth0"
+    )
+
+
+def test_a_reset_that_did_not_come_back_is_not_said_to_have() -> None:
+    world = healthy(proto="tcp", port=80)
+    resets = [
+        replace(one, packet=replace(one.packet, tcp_flags="rst-ack")) for one in world.seen(world.back[:3], "answer")
+    ]
+    live = world.live([*world.seen(world.there), *resets], sent=tuple(Sent(number, START_NS) for number in range(3)))
+    assert "a reset was sent, not an answer (from 10.244.2.2, for 1 of 3 probes)" in live.notes
+    resets = [replace(one, packet=replace(one.packet, tcp_flags="rst-ack")) for one in world.seen(world.back, "answer")]
+    assert "a reset came back, not an answer (from 10.244.2.2)" in world.live([*world.seen(world.there), *resets]).notes
+
+
+def test_an_answer_of_another_port_is_told() -> None:
+    world = healthy(proto="udp", port=80, sport=40000)
+    back = [replace(one, packet=replace(one.packet, sport=5555)) for one in world.seen(world.back, "answer", at_us=500)]
+    live = world.live([*world.seen(world.there), *back])
+    assert live.notes == (
+        "an answer came from 10.244.2.2 port 5555, not 10.244.2.2 port 80: a connected socket refuses it",
+    )
+
+
+def test_a_namespace_that_translates_back_itself_knows_its_answer() -> None:
+    """Its tap hears the answer as the backend sent it."""
+    world = healthy(proto="udp", port=80, sport=40000)
+    back = world.trace.reverse
+    backend = tuple(replace(hop, packet=replace(hop.packet, sport=8080)) for hop in back.hops)
+    world = replace(world, trace=replace(world.trace, reverse=replace(back, hops=backend)))
+    assert world.live(world.all_seen()).notes == ()
+
+
+def test_answers_of_ports_that_nobody_knows_pass_unseen() -> None:
+    """They repeat nothing of the probe, and a port was chosen at random: until it is put back they look like any."""
+    world = healthy(proto="udp", port=80, sport=40000)
+    masked = tuple(
+        replace(hop, packet=replace(hop.packet, dport=None))
+        if hop.index < world.trace.reverse.hops[-1].index - 3
+        else hop
+        for hop in world.trace.reverse.hops
+    )
+    world = replace(world, trace=replace(world.trace, reverse=replace(world.trace.reverse, hops=masked)))
+    known = [point for point in world.back if point.packet.dport is not None]
+    assert 0 < len(known) < len(world.back)
+    there = world.seen(world.there)
+    live = world.live([*there, *world.seen(known, "answer", at_us=500)])
+    assert (live.reverse.verdict, live.reverse.arrived) == (AGREES, 1)
+    live = world.live([*there, *world.seen(known[:1], "answer", at_us=500)])
+    assert live.reverse.verdict == LOST
+    live = world.live([*there, *world.seen([*world.back[:3], *known], "answer", at_us=500)])
+    assert live.reverse.verdict == OTHER_PATH, "those that can be told apart must be seen everywhere"

@@ -411,7 +411,70 @@ def test_a_tap_on_all_devices_sees_a_packet_more_than_once(tmp_path: Path, linkt
     data[20:24] = linktype.to_bytes(4, "little")
     path.write_bytes(data)
     (one,) = decode(str(path)).flows
-    assert (one.packets, one.retransmissions, one.taps) == (3 * len(heads), len(heads), ())
+    assert (one.packets, one.retransmissions, one.gaps, one.taps) == (3 * len(heads), 0, 0, ())
+
+
+def cooked(path: Path, linktype: int, *packets: tuple[float, bytes]) -> Path:
+    """Packets as a tap on all devices writes them; times are in seconds."""
+    kind = b"\x86\xdd" if packets[0][1][0] >> 4 == 6 else b"\x08\x00"
+    head = {113: bytes(6) + bytes(8) + kind, 276: kind + bytes(18)}[linktype]
+    write_pcap(path, [(round(at * 1e9), 0, head + packet) for at, packet in packets])
+    data = bytearray(path.read_bytes())
+    data[20:24] = linktype.to_bytes(4, "little")
+    path.write_bytes(data)
+    return path
+
+
+def at_another_device(packet: Any) -> bytes:
+    """The same packet, forwarded, and with the checksum that the first device left to be made."""
+    from scapy.layers.inet import TCP
+
+    other = packet.copy()
+    other["IP"].ttl -= 1
+    other[TCP].chksum = 0x1234
+    return bytes(other)
+
+
+@pytest.mark.parametrize("linktype", [113, 276])
+@pytest.mark.parametrize("cut", [1, 2, 1000])
+def test_one_packet_at_two_devices_is_no_retransmission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linktype: int, cut: int
+) -> None:
+    segments = [ip(POD_A, POD_B, id=100 + n, ttl=64) / tcp(seq=seq) / bytes(10) for n, seq in enumerate((1, 11, 11))]
+    seen = [(each, at) for n, one in enumerate(segments) for each, at in ((bytes(one), n), (at_another_device(one), n))]
+    path = cooked(tmp_path / "a.pcap", linktype, *((at + n / 1e5, each) for n, (each, at) in enumerate(seen)))
+    monkeypatch.setattr(verb, "open_capture", lambda path: Cut(path, cut))
+    (one,) = decode(str(path)).flows
+    assert (one.packets, one.retransmissions, one.gaps) == (6, 1, 0)
+
+
+def test_what_is_sent_again_without_a_change_is_no_copy_where_time_lies_between(tmp_path: Path) -> None:
+    """A SYN-ACK has no identification (ip_build_and_send_pkt); TCP's first timeout is a second (RFC 6298, 2.1)."""
+    syn_ack = bytes(ip(POD_B, POD_A, id=0) / tcp(80, 40000, "SA", seq=1, ack=1))
+    path = cooked(tmp_path / "a.pcap", 113, (0, syn_ack), (0.00002, syn_ack), (1, syn_ack), (1.00002, syn_ack))
+    (one,) = decode(str(path)).flows
+    assert (one.packets, one.syn_acks, one.retransmissions) == (4, 2, 1)
+
+
+@pytest.mark.parametrize("linktype", [113, 276])
+def test_questions_and_errors_at_several_devices_count_once(tmp_path: Path, linktype: int) -> None:
+    from scapy.layers.inet import ICMP
+
+    asked = ip(POD_A, POD_B, id=7) / ICMP(type=8, id=1, seq=1) / bytes(56)
+    error = bytes(ip(NODE1, POD_A, id=8) / ICMP(type=3, code=1) / bytes(asked)[:28])
+    twice = [(0.1 + n / 1e5, each) for n, each in enumerate((bytes(asked), bytes(asked), error, error))]
+    answer = decode(str(cooked(tmp_path / "a.pcap", linktype, *twice)))
+    assert [(one.packets, one.echo_requests, one.icmp_errors) for one in answer.flows] == [(2, 1, 1), (2, 0, 0)]
+    assert [one.packets for one in answer.errors] == [1]
+
+
+def test_ipv6_at_several_devices(tmp_path: Path) -> None:
+    from scapy.layers.inet6 import IPv6
+
+    segments = [bytes(IPv6(src="fd00::1", dst="fd00::2") / tcp(seq=seq) / bytes(99)) for seq in (1, 1, 100, 100, 100)]
+    path = cooked(tmp_path / "a.pcap", 276, *((n / 5, each) for n, each in zip((0, 0, 1, 1, 3), segments, strict=True)))
+    (one,) = decode(str(path)).flows
+    assert (one.packets, one.retransmissions, one.gaps) == (5, 1, 0)
 
 
 def test_an_error_that_quotes_nothing_is_told(tmp_path: Path) -> None:

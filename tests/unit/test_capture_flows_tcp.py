@@ -23,7 +23,7 @@ def counted(chunks: list[list[tuple[int, int, int, bool]]], owners: int = 1) -> 
             continue
         owner, number, length, syn = (np.array(column) for column in zip(*chunk, strict=True))
         segments = Segments(np.arange(len(chunk)), number & MODULUS, length, syn.astype(np.bool_))
-        repeated, jumped = sequences.add(owner, segments)
+        repeated, jumped, _ = sequences.add(owner, segments)
         again += np.bincount(repeated, minlength=owners)
         gaps += np.bincount(jumped, minlength=owners)
     return list(zip(again.tolist(), gaps.tolist(), strict=True))

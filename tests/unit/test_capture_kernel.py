@@ -244,6 +244,18 @@ def test_a_machine_full_of_drops_is_read_in_time() -> None:
     assert told(rows, [], tuple((10 * number, PID, number) for number in range(100))) == []
 
 
+def test_a_flood_of_answers_is_tied_in_time() -> None:
+    """All are of one probe: what was seen of it before must not be gone through for each."""
+    rows: list[Row] = []
+    seen = [sight(0, "a/eth0", "out")]
+    for number in range(12_000):
+        at = 100 + 10 * number
+        rows += [passes(at + 0.5, number, "out", "vb"), passes(at + 1.5, number, "in", "eth0")]
+        rows.append(drops(at + 3, number, "X", "f"))
+        seen += [sight(at, "r/vb", "out", "answer"), sight(at + 1, "b/eth0", "in", "answer")]
+    assert told(rows, seen) == [("node1/b/eth0", "X", "f", 0, "answer")] * 12_000
+
+
 # ------------------------------------------------------------------------------- pages of the kernel's buffer
 
 HEADER = """\
@@ -448,3 +460,77 @@ def test_any_symbols_are_read(text: bytes, address: int) -> None:
 def test_a_word_is_a_record_of_the_model() -> None:
     data = json.dumps({"lost": 0, "marks": [], "whole": [(0, 1 << 62)], "events": [*PASSED, drops(25, 1, "X", "f")]})
     assert tie(data.encode(), WAY, [], 4) == (KernelWord(tap("b/eth0"), "X", "f", 25 * US, 0, "probe"),)
+
+
+def test_of_a_probe_that_waits_for_its_neighbour_the_question_that_is_lost_is_not_its_drop() -> None:
+    """``neigh_resolve_output`` asks at once, in the sender's own call; the device has no carrier, and a solicitation
+    is IPv6 as well.
+    """
+    asked = (10 * US, "free", 5, PID, True, "__dev_queue_xmit", 0x800, "QDISC_DROP")
+    given_up = drops(3_000_030, 1, "NOT_SPECIFIED", "neigh_invalidate")
+    error = sight(3_000_010, "a/lo", "out", "error", length=126)
+    marks = ((9, PID, 0),)
+    assert told([asked, given_up], [error], marks) == [(None, "NOT_SPECIFIED", "neigh_invalidate", 0, "probe")]
+    assert told([asked], [], marks) == [(None, "QDISC_DROP", "__dev_queue_xmit", 0, "probe")]
+
+
+def test_a_packet_that_was_copied_for_room_is_known_by_the_error_about_it() -> None:
+    """``skb_expand_head`` copies what a tunnel needs more room for; ``neigh_invalidate`` reports, then drops."""
+    errors = [sight(45_000 + 10 * n, "r/va", "out", "error", n, 126) for n in range(2)]
+    ways = [
+        sight(one.at_ns // US + 1000 * n, f"{one.tap.netns}/{one.tap.device}", one.way, number=n)
+        for n in range(2)
+        for one in WAY[:2]
+    ]
+    rows = [
+        *PASSED[:2],
+        *(passes(at + 1000, 2, way, name) for at, way, name in ((10.5, "out", "eth0"), (12, "in", "va"))),
+        drops(45_004, 8, "NOT_SPECIFIED", "neigh_invalidate"),
+        drops(45_014, 9, "NOT_SPECIFIED", "neigh_invalidate"),
+        drops(45_016, 7, "NOT_SPECIFIED", "neigh_invalidate"),
+    ]
+    word = "node1/r/va", "NOT_SPECIFIED", "neigh_invalidate"
+    assert told(rows, [*ways, *errors]) == [(*word, 0, "probe"), (*word, 1, "probe")]
+    assert told(rows, ways) == []
+    elsewhere = sight(45_000, "b/eth0", "out", "error", length=126)
+    assert told(rows, [*ways, elsewhere]) == []
+
+
+def test_an_address_that_an_error_by_loopback_had_before_is_free_for_the_next_probe() -> None:
+    errors = [sight(100, "a/lo", "out", "error", 0, 126), sight(101, "a/lo", "in", "error", 0, 126)]
+    errors.append(sight(50_000, "a/lo", "out", "error", 1, 126))
+    rows = [
+        drops(105, 1, "NOT_SPECIFIED", "neigh_invalidate"),
+        passes(100.5, 3, "out", "lo", 126),
+        passes(106, 3, "in", "lo", 126),
+        drops(50_020, 3, "NOT_SPECIFIED", "neigh_invalidate"),
+    ]
+    words = told(sorted(rows), errors, ((9, PID, 0), (20_000, PID, 1)))
+    assert words == [(None, "NOT_SPECIFIED", "neigh_invalidate", number, "probe") for number in (0, 1)]
+
+
+def test_a_macvlan_in_another_namespace_makes_no_event_and_is_told_by_its_timestamp() -> None:
+    """``macvlan_handle_frame`` gives the packet another device, and ``__netif_receive_skb_core`` goes round again."""
+    below, above = sight(11, "node/eth0", "in"), sight(11, "h2/mv2", "in")
+    rows = [passes(12, 1, "in", "eth0"), drops(14, 1, "NO_SOCKET", "__udp4_lib_rcv")]
+    assert told(rows, [below, above]) == [("node1/h2/mv2", "NO_SOCKET", "__udp4_lib_rcv", 0, "probe")]
+    copied = sight(12, "h2/mv2", "in")
+    assert told(rows, [below, copied]) == [("node1/node/eth0", "NO_SOCKET", "__udp4_lib_rcv", 0, "probe")]
+
+
+def test_an_address_used_again_at_a_device_of_the_same_name_is_of_the_sighting_next_to_it() -> None:
+    """The probe was copied before its tunnel, and its answer got its old address, in front of the other tunnel."""
+    seen = [
+        sight(2, "n1/cni0", "in"),
+        sight(13, "n1/flannel.1", "out"),
+        sight(141, "n2/cni0", "in", "answer"),
+        sight(147, "n2/flannel.1", "out", "answer"),
+    ]
+    rows = [
+        passes(3, 1, "in", "cni0"),
+        passes(14, 2, "out", "flannel.1"),
+        passes(142, 5, "in", "cni0"),
+        passes(148, 1, "out", "flannel.1"),
+        drops(149, 1, "NO_TX_TARGET", "vxlan_xmit"),
+    ]
+    assert told(rows, seen) == [("node1/n2/flannel.1", "NO_TX_TARGET", "vxlan_xmit", 0, "answer")]

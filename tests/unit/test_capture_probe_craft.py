@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from netfs.capture.marker import MOST, WORD
 from netfs.capture.probe import craft
+from netfs.capture.station.checksum import moved
 from netfs.datapath.request import DEFAULT_SIZE
 from netfs.errors import UsageError
 from netfs.model import ip
@@ -141,3 +143,34 @@ def test_tshark_reads_every_size_as_it_was_meant(require_program: Callable[[str]
     good = {("icmp", 4): "1\t\t\t1\t", ("icmp", 6): "\t\t\t\t1", ("tcp", 4): "1\t1\t\t\t", ("tcp", 6): "\t1\t\t\t"}
     good |= {("udp", 4): "1\t\t1\t\t", ("udp", 6): "\t\t1\t\t"}
     assert lines == [f"{size}\t\t{good[case]}" for case, size in sent]
+
+
+@pytest.mark.parametrize(("proto", "family"), CASES)
+def test_a_source_that_is_not_known_yet_is_mended_by_the_sender(proto: str, family: int) -> None:
+    """The checksum for the unspecified address, moved to the kernel's choice, is that of a packet made for it."""
+    mark = marker(proto, family)
+    known = outgoing(mark)
+    unknown = replace(known, src="")
+    assert unknown.family == family
+    (made,) = craft.datagrams(mark, packet=unknown, count=1)
+    data = moved(made.data, NUMBERS[proto, family], craft.source(unknown), known.src)
+    (right,) = craft.datagrams(mark, packet=known, count=1)
+    assert data == right.data or (proto, family) == ("icmp", 6)  # of which the kernel makes the checksum
+
+
+@given(case=cases, over=st.integers(0, 60), number=st.integers(0, 3), low=st.integers(1, 2**32 - 1))
+@settings(max_examples=200, deadline=None)
+def test_a_moved_checksum_is_right(case: tuple[str, int], over: int, number: int, low: int) -> None:
+    proto, family = case
+    mark, size = marker(proto, family), LEAST[case] + over
+    known = outgoing(mark, size)
+    from_elsewhere = replace(known, src=ip.to_text(low, family))
+    data = craft.datagrams(mark, packet=from_elsewhere, count=number + 1)[number].data
+    data = moved(data, NUMBERS[proto, family], from_elsewhere.src, known.src)
+    assert (proto, family) == ("icmp", 6) or internet_sum(pseudo_header(proto, family, len(data)) + data) == 0
+
+
+def test_what_has_no_checksum_is_left_alone() -> None:
+    without = bytes(6) + b"\0\0" + b"netfs"
+    assert moved(without, 17, POD_A, POD_B) == without
+    assert moved(b"short", 6, POD_A, POD_B) == b"short"

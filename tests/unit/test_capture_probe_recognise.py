@@ -217,6 +217,30 @@ def test_an_answer_without_payload_is_that_of_the_last_probe_before() -> None:
     assert [one.number for one in recognise.sightings(mark, heard)] == [0, 1, 1, 0, 0, 2]
 
 
+def test_answers_without_payload_keep_their_order_where_probes_overtake_them() -> None:
+    """Probes that leave at once are answered in turn: each answer another's, at every tap; a copy is the last one's."""
+    mark = marker("udp", ports=frozenset({(40000, 80), (80, 40000)}))
+    answer = bytes(ether(ip(POD_B, POD_A) / kit().UDP(sport=80, dport=40000) / b"yes"))
+    near, far = TAP, TapRef("node2", "node2", 9, "cni0", 3)
+    heard = [(Heard(bytes(ether(probe(mark, number))), 10 + number), near, "out") for number in range(3)]
+    heard += [(Heard(bytes(ether(probe(mark, number))), 9_020 + number), far, "in") for number in range(3)]
+    heard += [(Heard(answer, 9_030 + turn), far, "out") for turn in range(4)]
+    heard += [(Heard(answer, 9_950 + turn), near, "in") for turn in range(2)]
+    answers = [one.number for one in recognise.sightings(mark, heard) if one.role == "answer"]
+    assert answers == [0, 1, 2, 2, 0, 1]
+
+
+def test_an_answer_without_payload_is_of_no_probe_that_never_came_to_who_answers() -> None:
+    mark = marker("udp", ports=frozenset({(40000, 80), (80, 40000)}))
+    answer = bytes(ether(ip(POD_B, POD_A) / kit().UDP(sport=80, dport=40000) / b"yes"))
+    near, far = TAP, TapRef("node2", "node2", 9, "cni0", 3)
+    heard = [(Heard(bytes(ether(probe(mark, number))), 10 + number), near, "out") for number in range(2)]
+    heard += [(Heard(bytes(ether(probe(mark, 1))), 20), far, "in"), (Heard(answer, 30), far, "out")]
+    heard += [(Heard(answer, 40), near, "in")]
+    answers = [one.number for one in recognise.sightings(mark, heard) if one.role == "answer"]
+    assert answers == [1, 1]
+
+
 def fragments(packet: Any, size: int) -> list[Any]:
     """As IP cuts it (RFC 791)."""
     data = bytes(packet.payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -331,6 +332,32 @@ def test_a_spool_goes_on_where_a_pipe_takes_a_part() -> None:
         spool.write(b"ab" * 10_000)
         spool.flush()
         assert reader.read(20_000) == b"ab" * 10_000
+
+
+def test_a_full_disk_leaves_a_file_that_ends_where_a_packet_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, room = os.write, 2500
+
+    def write(fd: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = real(fd, data[:room])
+        room -= written
+        return written
+
+    with open(tmp_path / "full", "wb", buffering=0) as file:
+        spool = Spool(file.fileno(), "full.pcapng")
+        monkeypatch.setattr(os, "write", write)
+        for size in (700, 700):
+            spool.write(b"x" * size)
+        spool.flush()
+        for size in (700, 700, 700):
+            spool.write(b"x" * size)
+        with pytest.raises(OSError, match=r"No space left on device: 'full\.pcapng'"):
+            spool.flush()
+    assert (tmp_path / "full").stat().st_size == 3 * 700
 
 
 def test_a_spool_notes_that_nobody_reads_even_without_packets() -> None:

@@ -120,6 +120,7 @@ TOLD: dict[str, Decoded] = {
     "redirect": capture(errors=(error(SERVER, 5, 1, POD_A, POD_B),)),
     "icmp-error": capture(errors=(error(SERVER, 12, 0, POD_A, POD_B),)),
     "retransmissions": loses(retransmissions=5),
+    "segments-late": loses(gaps=5, late=5),
     "segments-missing": loses(gaps=5),
     "recording-dropped": capture(dropped=3),
     "recording-damaged": capture(warnings=(Warned(4711, "a block of 12 bytes"),)),
@@ -252,6 +253,38 @@ def test_gaps_of_a_recording_that_lost_packets_are_its_own() -> None:
 def test_a_healthy_tunnel_fits_its_nodes() -> None:
     decoded = capture(*both(POD_A, POD_B, tunnel=VXLAN, largest=1500), *both(POD_C, POD_D, "icmp", tunnel=VXLAN))
     assert slugs(with_source(decoded, clusters.two_nodes())) == []
+
+
+def test_a_device_of_the_other_family_does_not_take_a_vni() -> None:
+    """flannel has a device for each family, with one VNI and one port."""
+    device = clusters.device(99, "flannel-v6.1", "vxlan", vxlan=Vxlan(2, 8472, local="fd00::12", lower=2))
+    other = clusters.add(links=[device])
+    decoded = PLACED["vni-unknown"]
+    assert slugs(with_source(decoded, clusters.two_nodes(node1=other, node2=other))) == ["vni-unknown"] * 2
+
+
+def test_a_tunnel_packet_that_never_left_is_too_big_for_the_tunnel() -> None:
+    found = suspicions(capture(errors=(error(NODE1, 3, 4, NODE1, NODE2, "udp", dport=8472, mtu=1400),)))
+    assert slugs(found) == ["tunnel-too-big"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"dropped": 1, "packets": 300_000}, "1 packet (less than 0.1 %) was lost in recording"),
+        ({"dropped": 50, "packets": 50}, "50 packets (50.0 %) were lost in recording"),
+        ({"truncated": 50, "packets": 50}, "of 50 packets (100.0 %) too little was kept to tell a flow"),
+    ],
+)
+def test_a_recording_that_lacks_something_is_a_warning(facts: dict[str, int], told: str) -> None:
+    (found,) = suspicions(capture(**facts))
+    assert found.severity == "warning"
+    assert found.why.startswith(told)
+
+
+def test_gaps_that_were_filled_are_late_not_missing() -> None:
+    assert slugs(suspicions(loses(gaps=24, late=24))) == ["segments-late"]
+    assert slugs(suspicions(loses(gaps=24, late=2))) == ["segments-missing"]
 
 
 @pytest.mark.parametrize("facts", ["collect_metadata", "vnifilter"])

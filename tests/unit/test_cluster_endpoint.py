@@ -9,7 +9,7 @@ import pytest
 from netfs.cluster.endpoint import resolve
 from netfs.cluster.topology import Topology
 from netfs.errors import EndpointError
-from netfs.model.snapshot import Container
+from netfs.model.snapshot import Container, Gap
 from tests.unit import clusters
 
 
@@ -42,6 +42,34 @@ def test_an_unknown_name_lists_near_misses() -> None:
     """A typing error is answered with what was meant."""
     with pytest.raises(EndpointError, match=r"no pod.*pod-aa.*did you mean.*pod-a"):
         resolve(clusters.two_nodes(), "pod-aa")
+
+
+@pytest.mark.parametrize(
+    ("gap", "told"),
+    [
+        (
+            Gap("node1/pod-z", "netns", "/run/netns/pod-z: Operation not permitted", 77),
+            "; node1/pod-z could not be read: /run/netns/pod-z: Operation not permitted",
+        ),
+        (
+            Gap("/proc", "namespaces by process", "150 processes may not be looked at (first: pid 1)"),
+            "; not all could be found: 150 processes may not be looked at (first: pid 1)",
+        ),
+        (Gap("node1", "nft", "Permission denied", 7), ""),
+    ],
+)
+def test_a_name_may_be_unknown_because_not_all_was_read(gap: Gap, told: str) -> None:
+    first, *others = clusters.cluster(2, 2)
+    topology = Topology([replace(first, gaps=(gap,)), *others])
+    with pytest.raises(EndpointError) as caught:
+        resolve(topology, "database")
+    assert caught.value.hint == _hint_of_all("database") + told
+
+
+def _hint_of_all(name: str) -> str:
+    with pytest.raises(EndpointError) as caught:
+        resolve(Topology(clusters.cluster(2, 2)), name)
+    return caught.value.hint
 
 
 def test_an_ambiguous_address_lists_its_holders() -> None:

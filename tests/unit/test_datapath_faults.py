@@ -14,6 +14,7 @@ import pytest
 from netfs.cluster.endpoint import resolve
 from netfs.datapath import request, trace
 from netfs.model.address import NUD_FAILED, NUD_PERMANENT, FdbEntry, Neighbour
+from netfs.model.link import IFF_NOARP
 from netfs.model.route import Rule
 from netfs.model.snapshot import NetNs
 from netfs.model.trace import Direction, Trace
@@ -277,6 +278,29 @@ def test_a_wrong_permanent_neighbour_sends_to_nobody() -> None:
     assert lost(traced(changes))[3] == "OTHERHOST"
 
 
+def test_a_tunnel_end_that_is_the_node_itself_takes_the_frame_in_and_routes_it_again_until_its_ttl_ends() -> None:
+    """``vxlan_encap_bypass`` sets PACKET_HOST: nobody looks at the MAC, which is the other node's."""
+    answer = traced({"node1": clusters.fdb(VTEP2, dst=clusters.node_address(1))})
+    assert lost(answer) == ("forward", "node1", "flannel.1", "IP_INHDR")
+    assert sum(hop.stage == "encapsulate" for hop in answer.forward.hops) == 63
+
+
+@pytest.mark.parametrize("entry", ["none", "failed", "another's"])
+def test_a_device_without_arp_uses_the_entry_that_there_is(entry: str) -> None:
+    """``neigh_lookup`` comes before ``arp_constructor``: only an entry that is made anew gets the device's MAC."""
+    noarp = clusters.link("eth0", flags=clusters.ETHERNET | IFF_NOARP)
+    records = {
+        "none": [],
+        "failed": [Neighbour(2, 4, "10.244.1.1", state=NUD_FAILED)],
+        "another's": [Neighbour(2, 4, "10.244.1.1", "02:ff:00:00:00:01", NUD_PERMANENT)],
+    }
+    expected = {"none": "BRIDGE_NO_HAIRPIN", "failed": "NEIGH_FAILED", "another's": "OTHERHOST"}
+    answer = traced({"pod_a": [noarp, clusters.no_neighbour("10.244.1.1"), clusters.add(neighbours=records[entry])]})
+    assert answer.forward.drop is not None
+    assert answer.forward.drop.reason == expected[entry]
+    assert ("02:ff:00:00:00:01" in answer.forward.drop.why) == (entry == "another's")
+
+
 def test_pods_of_one_node_meet_on_the_bridge() -> None:
     """pod-a and pod-c never leave node1."""
     answer = traced({}, destination="pod-c")
@@ -315,3 +339,19 @@ def test_isolated_ports_do_not_talk() -> None:
 
 def _ways(answer: Trace) -> tuple[Direction, Direction]:
     return answer.forward, answer.reverse
+
+
+@pytest.mark.parametrize(("proto", "reason"), [("icmp", ""), ("udp", "PKT_TOO_BIG")])
+def test_an_answer_by_udp_sets_df_as_its_socket_does_and_an_echo_reply_does_not(proto: str, reason: str) -> None:
+    """``ip_dont_fragment``: sockets begin with IP_PMTUDISC_WANT; that of ``icmp_reply`` with IP_PMTUDISC_DONT."""
+    narrow = [
+        replace(one, mtu=1300) for one in clusters.cluster()[1].namespaces[0].routes if one.dst == "10.244.1.0/24"
+    ]
+    assert narrow
+
+    def edit(netns: NetNs) -> NetNs:
+        return replace(netns, routes=tuple(narrow[0] if r.dst == "10.244.1.0/24" else r for r in netns.routes))
+
+    answer = traced({"node2": edit}, proto=proto, port=None if proto == "icmp" else 80, size=1400)
+    assert answer.forward.verdict == "delivered"
+    assert (answer.reverse.drop.reason if answer.reverse.drop else "") == reason

@@ -1,79 +1,30 @@
-"""What the documentation says holds: commands parse, links lead somewhere, output is real, made parts are fresh."""
+"""What the documentation says holds: commands parse, links lead somewhere, made parts are fresh, tables are whole."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
 
-import netfs.lab
+from netfs import errors
+from netfs.capture.filter import words as filter_words
+from netfs.capture.filter.parse import parse as parse_filter
 from netfs.diagnose.catalogue import FAULTS
 from netfs.lab import faults
+from netfs.model import live
 from netfs.sources import uri
 from netfs.sources.registry import SOURCES
 from netfs_cli.app import app
 from netfs_cli.settings import Settings
-
-ROOT = Path(__file__).parents[2]
-FOLDERS = (".", "docs", "docs/decisions", "plugins/*", "diagrams/*", "vagrant")
-PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md"))
-GUIDES = [page for page in PAGES if page.parent.name in (ROOT.name, "docs", "vagrant")]
+from tests.unit.pages import CODE, DOCS, GUIDES, PAGES, ROOT, commands_of, lines_of_shell, name
 
 LINK = re.compile(r"(?<!!)\[[^]\[]+\]\(([^)\s]+)\)")
-CODE = re.compile(r"`([^`\n]+)`")
-LEFT_OUT = "…"
-
-
-def name(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
-
-
-def blocks(text: str) -> Iterator[list[str]]:
-    """The indented blocks of a page, without their indentation; an empty line inside a block does not end it."""
-    block: list[str] = []
-    for line in [*text.splitlines(), "end"]:
-        if line.startswith("    ") or (block and not line.strip()):
-            block.append(line)
-        elif block:
-            yield textwrap.dedent("\n".join(block)).splitlines()
-            block = []
-
-
-def lines_of_shell(text: str) -> Iterator[str]:
-    """Every line a reader may type: of blocks (those behind `$` where a block has any), and from within sentences."""
-    for block in blocks(text):
-        typed = [line.strip()[2:] for line in block if line.strip().startswith("$ ")]
-        yield from typed or block
-    yield from CODE.findall(text)
-
-
-def commands_of(line: str) -> Iterator[list[str]]:
-    """The arguments of every `netfs` in a line of shell; nothing where the line is none."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    try:
-        words = list(lexer)
-    except ValueError:
-        return
-    command: list[str] = []
-    for word in [*words, ";"]:
-        if word and set(word) <= set("();<>|&"):
-            while command and (command[0] in ("sudo", "!") or re.fullmatch(r"[A-Z_]+=.*", command[0])):
-                command = command[1:]
-            if command and command[0].removeprefix(".venv/bin/") == "netfs":
-                yield command[1:]
-            command = []
-        else:
-            command.append(word)
 
 
 def parse(arguments: list[str]) -> Settings:
@@ -152,83 +103,31 @@ def test_what_is_made_from_the_code_is_what_the_code_says() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.fixture
-def play(require_program: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
-    """Runs a command line as it is shown, in a lab of its own that answers to the name `default`."""
-    require_program("ip")
-    require_program("ping")
-    lab = f"docs-{os.getpid()}"
-    environment = {**os.environ, "NETFS_SOURCE": f"lab:{lab}", "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join((str(ROOT / "cli"), str(ROOT)))
-
-    def run(line: str) -> str:
-        (arguments,) = commands_of(line)
-        words = [*arguments[:2], "--name", lab, *arguments[2:]] if arguments[0] == "lab" else arguments
-        command = [sys.executable, "-m", "netfs_cli", *words]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode in (0, 1), f"{line}: {done.stderr}"
-        return done.stdout.replace(lab, "default").replace("rootless", "as root")
-
-    yield run
-    if lab in netfs.lab.names():
-        netfs.lab.down(lab)
+def section(title: str) -> str:
+    """A section of the reference."""
+    return (DOCS / "reference.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def comparable(line: str) -> str:
-    """A line without what differs between two runs: process ids, and the width of their column."""
-    return re.sub(r"\s+", " ", re.sub(r"\d+(?= +running$)", "PID", line)).strip()
+def test_every_word_of_filters_is_explained_and_every_filter_shown_is_one() -> None:
+    rows = [line.split(" | ")[0] for line in section("Filters").splitlines() if line.startswith("| `")]
+    forms = [form.replace("\\|", "|") for row in rows for form in CODE.findall(row)]
+    assert len(forms) > 30
+    for form in forms:
+        parse_filter(form)
+    words = {word for form in forms for word in re.findall(r"[a-z0-9]+|[&|!]+", form)}
+    assert words >= {*filter_words.ALL, *filter_words.PROTOCOLS}
 
 
-def assert_shown(line: str, shown: list[str], printed: list[str]) -> None:
-    """Whether `printed` is what is shown, but for the lines left out at a `…`."""
-    at = 0
-    free = False
-    for wanted in filter(None, map(comparable, shown)):
-        if wanted == LEFT_OUT:
-            free = True
-            continue
-        found = printed.index(wanted, at) if wanted in printed[at:] else -1
-        assert found >= 0, f"{line}: does not print {wanted!r}"
-        assert free or found == at, f"{line}: prints {printed[at]!r}, which is not shown, before {wanted!r}"
-        at, free = found + 1, False
-    assert free or at == len(printed), f"{line}: prints {printed[at]!r}, which is not shown"
+def test_every_verdict_of_live_traces_is_explained() -> None:
+    verdicts = set(re.findall(r"^\| `([a-z-]+)`", section("Live traces"), re.MULTILINE))
+    assert verdicts == {live.AGREES, live.LOST, live.OTHER_PATH, live.STRAY, live.FURTHER, live.UNHEARD}
 
 
-@pytest.mark.parametrize("shown", [["a", "c"], ["a", "b"], ["…", "c", "b"], ["b", "c"], ["a", "x", "…"]], ids=" ".join)
-def test_output_that_is_not_what_is_printed_would_be_noticed(shown: list[str]) -> None:
-    assert_shown("", ["a", "…", "c"], ["a", "b", "c"])
-    with pytest.raises(AssertionError):
-        assert_shown("", shown, ["a", "b", "c"])
+def test_every_error_of_the_library_stands_in_its_tree() -> None:
+    assert errors.__doc__ is not None
+    tree = errors.__doc__[errors.__doc__.index("NetfsError\n") :].strip()
+    assert textwrap.indent(tree, "    ") in section("Library")
 
 
-def scenes(text: str) -> Iterator[tuple[str, list[str]]]:
-    """The command lines behind `$` with the output that is shown under each."""
-    for block in blocks(text):
-        starts = [number for number, line in enumerate(block) if line.startswith("$ netfs ")]
-        for start, end in pairwise([*starts, len(block)]):
-            yield block[start][2:], block[start + 1 : end]
-
-
-@pytest.mark.kernel
-def test_the_class_room_of_the_readme_prints_what_is_shown(
-    play: Callable[[str], str], require_program: Callable[[str], str]
-) -> None:
-    require_program("iptables-nft")
-    text = (ROOT / "README.md").read_text()
-    first, *lessons = scenes(text)
-    assert [line.split()[1:3] for line, _ in lessons][:2] == [["lab", "up"], ["trace", "pod-a"]]
-    for line, shown in lessons:
-        printed = [line for line in map(comparable, play(line).splitlines()) if line]
-        assert_shown(line, shown, printed)
-        if "break" in line:
-            assert_shown(first[0], first[1], [x for x in map(comparable, play(first[0]).splitlines()) if x])
-
-
-@pytest.mark.kernel
-def test_the_recipes_that_show_output_print_it(
-    play: Callable[[str], str], require_program: Callable[[str], str]
-) -> None:
-    require_program("iptables-nft")
-    for line, shown in scenes((ROOT / "docs" / "how-to.md").read_text()):
-        if "netns:" not in line:
-            assert_shown(line, shown, [x for x in map(comparable, play(line).splitlines()) if x])
+def test_no_page_is_left_out() -> None:
+    assert set(DOCS.rglob("*.md")) <= set(PAGES)

@@ -137,19 +137,21 @@ def _writer(opened: ExitStack, write: str | None, ports: tuple[int, ...], *, lin
 
     place = sys.stdout.fileno() if write == "-" else write
     file = opened.enter_context(open(place, "wb", buffering=0, closefd=write != "-"))  # noqa: SIM115 (the stack closes it)
-    return PcapngWriter(Spool(file.fileno()), application=f"netfs {__version__}")
+    name = "standard output" if write == "-" else write
+    return PcapngWriter(Spool(file.fileno(), name), application=f"netfs {__version__}")
 
 
 @contextmanager
 def _watching(*, counted: bool) -> Iterator[Callable[[Progress], bool]]:
-    """Whether somebody has said stop (``STOPS``); meanwhile a terminal's stderr counts.
+    """Whether somebody has said stop (``STOPS``); meanwhile a terminal's stderr counts, or says why it is silent.
 
     The second Ctrl-C ends at once, whatever is still to be written.
     """
     from netfs_cli.render.capture import counter
 
     stopped = False
-    counted = counted and sys.stderr.isatty()
+    silent = sys.stderr.isatty() and not counted
+    counted = sys.stderr.isatty() and counted
 
     def stop(number: int, _: object) -> None:
         nonlocal stopped
@@ -157,9 +159,14 @@ def _watching(*, counted: bool) -> Iterator[Callable[[Progress], bool]]:
         signal.signal(number, before[number])
 
     def until(progress: Progress) -> bool:
+        nonlocal silent
         if counted:
             sys.stderr.write(f"\r\x1b[K{counter(progress, get_terminal_size().columns)}")
             sys.stderr.flush()
+        elif silent:
+            if not progress.packets:
+                sys.stderr.write(f"{counter(progress, get_terminal_size().columns)}\n")
+            silent = False
         return stopped
 
     numbers = [number for number in STOPS if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN]

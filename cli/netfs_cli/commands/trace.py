@@ -43,6 +43,8 @@ def status(answer: Trace) -> int:
     ways = (answer.live.forward, answer.live.reverse)
     if all(way.sent and way.arrived == way.sent for way in ways):
         return 1 if answer.verdict == "dropped" else 0
+    if any(way.verdict in ("lost", "other-path") and (way.arrived < way.sent or not way.sent) for way in ways):
+        return 1
     if any(way.verdict == "unheard" for way in ways):
         return STATUS["unknown"] if answer.verdict == "delivered" else STATUS[answer.verdict]
     return 1

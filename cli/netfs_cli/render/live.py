@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from netfs.model.live import AGREES, FURTHER, LOST, OTHER_PATH, STRAY, KernelWord, Live, LiveWay, Sighting
+from netfs.model.live import AGREES, FURTHER, LOST, OTHER_PATH, STRAY, UNHEARD, KernelWord, Live, LiveWay, Sighting
 from netfs.model.packet import Encapsulation
 from netfs.model.text import printable
 from netfs.model.trace import Hop
@@ -24,6 +25,7 @@ _WORDS = {
     FURTHER: "went further than predicted",
 }
 _SIGNS = {AGREES: "✓", LOST: "✗", OTHER_PATH: "✗", STRAY: "!", FURTHER: "!"}
+_ROLES = {"probe": "the probe", "answer": "the answer", "error": "the ICMP error", "reset": "the reset"}
 _NOT_SEEN = "not seen"
 _ELSEWHERE = 6
 """Taps off the way that are named in the text."""
@@ -32,7 +34,8 @@ _ELSEWHERE = 6
 def verdicts(live: Live, ink: Ink, width: int | None) -> list[str]:
     """A line for each direction, then what else was heard: at the head of the story."""
     lines = [*_way("there", live.forward, live, ink, width)]
-    if live.reverse.sent or live.reverse.elsewhere:
+    silent = live.reverse.verdict == UNHEARD and live.forward.arrived
+    if live.reverse.sent or live.reverse.elsewhere or silent:
         lines += _way("back", live.reverse, live, ink, width)
     return lines
 
@@ -43,7 +46,8 @@ def _way(name: str, way: LiveWay, live: Live, ink: Ink, width: int | None) -> It
     sign = ink.sign(_SIGNS.get(way.verdict, "?"))
     paint = ink.good if good else ink.bad if way.verdict == LOST else ink.doubtful
     head = f"{sign} LIVE {name}: {words}"
-    yield paint(head) + f"  ({_tally(name, way, live)})"
+    tally = _tally(name, way, live)
+    yield paint(head) + (f"  ({tally})" if tally else "")
     if way.why and not (good and way.arrived):
         yield "  " + column(way.why, 2, width)
 
@@ -51,6 +55,8 @@ def _way(name: str, way: LiveWay, live: Live, ink: Ink, width: int | None) -> It
 def _tally(name: str, way: LiveWay, live: Live) -> str:
     noun = "probe" if name == "there" else "answer"
     of = way.sent
+    if not of:
+        return "not sent" if name == "there" else ""
     said = f"{way.arrived} of {count(of, noun)} arrived"
     if way.latency_us is None:
         return said
@@ -67,7 +73,7 @@ def heard(live: Live, ink: Ink, width: int | None) -> list[str]:
     about = f"{count(live.count, 'probe')} marked {printable(live.marker)}; "
     about += f"{count(len(live.taps), 'tap')} on {count(len(nodes), 'node')}"
     lines.append(f"  {about}")
-    lines += [_drop(word, ink) for word in live.drops]
+    lines += _drops(live.drops, ink)
     for clock in live.clocks:
         if clock.offset_us is None:
             lines.append(f"  clock of {printable(clock.node)}: not comparable, no packet came both ways")
@@ -75,7 +81,8 @@ def heard(live: Live, ink: Ink, width: int | None) -> list[str]:
             ahead = f"{clock.offset_us:+.1f} µs ± {clock.uncertainty_us:.1f} µs"
             lines.append(f"  clock of {printable(clock.node)}: {ahead} against the source's")
     for name, way in (("there", live.forward), ("back", live.reverse)):
-        lines += [f"  also seen, on the way {name}: {_sighting(one, ink)}" for one in way.elsewhere[:_ELSEWHERE]]
+        for one in way.elsewhere[:_ELSEWHERE]:
+            lines.append("  " + column(f"also seen, on the way {name}: {_sighting(one, ink)}", 6, width))
         if len(way.elsewhere) > _ELSEWHERE:
             lines.append(f"  and at {count(len(way.elsewhere) - _ELSEWHERE, 'tap')} more (-o json has all)")
     lines += [f"  note: {column(note, 8, width)}" for note in live.notes]
@@ -84,9 +91,13 @@ def heard(live: Live, ink: Ink, width: int | None) -> list[str]:
     return [*lines, ""]
 
 
-def _drop(word: KernelWord, ink: Ink) -> str:
-    place = printable(word.tap.name) if word.tap is not None else "a device not known"
-    return ink.bad(f"  the kernel dropped it at {place}: {printable(word.reason)} in {printable(word.location)}")
+def _drops(words: Sequence[KernelWord], ink: Ink) -> Iterator[str]:
+    """What the kernel told, each thing once, with how often."""
+    told = Counter((_ROLES.get(word.role or "", "a packet"), word.place, word.reason, word.location) for word in words)
+    for (what, place, reason, location), often in told.items():
+        where = f" {printable(place)}" if place else ""
+        times = f", {often} times" if often > 1 else ""
+        yield ink.bad(f"  the kernel dropped {what}{where}: {printable(reason)} in {printable(location)}{times}")
 
 
 def _sighting(one: Sighting, ink: Ink) -> str:

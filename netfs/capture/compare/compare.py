@@ -8,8 +8,9 @@ from dataclasses import replace
 from netfs.capture.compare import verdict, words
 from netfs.capture.compare.align import Heard, heard
 from netfs.capture.compare.fate import Course, Scene, courses, likeliest
-from netfs.capture.compare.ground import Place, key_of, views
+from netfs.capture.compare.ground import Place, key_of, place_of, views
 from netfs.capture.compare.observe import observed
+from netfs.capture.compare.points import IN
 from netfs.capture.compare.times import Times, times
 from netfs.capture.compare.verdict import Judged
 from netfs.capture.seen import Seen
@@ -30,7 +31,7 @@ def compare(topology: Topology, trace: Trace, seen: Seen, marker: str = "") -> T
     listening = frozenset(key_of(tap) for tap in (*seen.taps, *(one.tap for one in seen.sightings)))
     sent = {one.number for one in seen.sent if one.error is None}
     there = courses(topology, trace.forward, _packets(seen, PROBE, sent), listening)
-    back = courses(topology, trace.reverse, _packets(seen, ANSWER, there[0].runs), listening)
+    back = courses(topology, trace.reverse, _packets(seen, ANSWER, there[0].runs), listening, nameless=True)
     taken = [likeliest(ways).runs for ways in (there, back)]
     numbers = sorted({number for runs in taken for number in runs})
     clock = times(topology, _origin(trace), [runs[number] for number in numbers for runs in taken if number in runs])
@@ -49,7 +50,7 @@ def compare(topology: Topology, trace: Trace, seen: Seen, marker: str = "") -> T
             drops=seen.drops,
             unheard=seen.unheard,
             clocks=clock.clocks(nodes),
-            notes=tuple(_notes(seen, forward, reverse)),
+            notes=tuple(_notes(trace, seen, forward, reverse)),
         ),
     )
 
@@ -131,12 +132,21 @@ def _goals(topology: Topology, trace: Trace) -> Mapping[Place, NetNsView]:
     return {place: known[place] for place in places if place in known}
 
 
-def _notes(seen: Seen, there: Judged, back: Judged) -> Iterable[str]:
+def _notes(trace: Trace, seen: Seen, there: Judged, back: Judged) -> Iterable[str]:
     yield from seen.deaf
     yield from words.errors(seen.sightings)
-    resets = {one.packet.src: None for one in seen.sightings if one.role == ANSWER and _is_reset(one)}
+    first = next((hop for hop in trace.forward.hops), None)
+    home = (first.node, first.netns_id) if first is not None else None
+    answers = [one for one in seen.sightings if one.role == ANSWER]
+    came = [one for one in answers if one.way == IN and place_of(one.tap) == home]
+    resets = [one for one in answers if _is_reset(one)]
     if resets:
-        yield f"a reset came back, not an answer (from {next(iter(resets))})"
+        numbers = {one.number for one in resets}
+        which = f", for {len(numbers)} of {len(seen.sent)} probes" if len(numbers) < len(seen.sent) else ""
+        how = "came back" if any(_is_reset(one) for one in came) else "was sent"
+        yield f"a reset {how}, not an answer (from {resets[0].packet.src}{which})"
+    if back.course is not None:
+        yield from words.strangers(back.course, back.fates)
     yield from (f"there: {note}" for note in there.notes)
     yield from (f"back: {note}" for note in back.notes)
     if seen.lost:

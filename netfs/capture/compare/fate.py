@@ -59,16 +59,38 @@ class Course:
 
 
 def courses(
-    topology: Topology, direction: Direction, packets: Mapping[int, Heard], listening: frozenset[Key]
+    topology: Topology,
+    direction: Direction,
+    packets: Mapping[int, Heard],
+    listening: frozenset[Key],
+    *,
+    nameless: bool = False,
 ) -> list[Course]:
-    """Every way of a direction, with every packet laid along it. ``listening``: the taps that were open."""
+    """Every way of a direction, with every packet laid along it. ``listening``: the taps that were open.
+
+    ``nameless``: they may be known by their ports alone. Where the ports cannot be told beforehand, such a packet was
+    there unseen if it was seen later.
+    """
     found: list[Course] = []
     for branch, way in enumerate((direction, *direction.branches)):
         points = expected(topology, way)
         heard = tuple(index for index, point in enumerate(points) if point.sure and point.key in listening)
         runs = {number: align(points, ones) for number, ones in packets.items()}
+        if nameless:
+            heard = _told(points, heard, runs)
         found.append(Course(branch, way, points, heard, runs))
     return found
+
+
+def _told(points: Sequence[Point], heard: tuple[int, ...], runs: Mapping[int, Aligned]) -> tuple[int, ...]:
+    """The points that must be seen, but for those at which packets of ports that nobody knows passed unseen."""
+    packets = {index: points[index].packet for index in heard}
+    masked = {index for index, one in packets.items() if one.proto == "udp" and None in (one.sport, one.dport)}
+    seen = [run for run in runs.values() if run.reach >= 0]
+    if any(run.found[index] is not None for run in seen for index in masked):
+        return heard
+    reach = min((run.reach for run in seen), default=-1)
+    return tuple(index for index in heard if index not in masked or index > reach)
 
 
 def likeliest(ways: Sequence[Course]) -> Course:

@@ -68,11 +68,18 @@ def follow(heard: Heard, sightings: Sequence[Sighting]) -> Followed:
                 own[event.name].append(event)
         elif event.packet in passed:
             followed.passed[event] = passed[event.packet]
-    heads: dict[Group, set[Event]] = defaultdict(set)
-    for sighting in sorted(sightings, key=lambda one: one.at_ns):
-        known = heads[sighting.number, sighting.role]
-        from_here = {onwards[head]: head for head in known if head in onwards}
-        its = _first(sorted(from_here), sighting, followed, _BEHIND)
+    awaited: dict[Group, list[Event]] = defaultdict(list)
+    ordered = sorted(sightings, key=lambda one: one.at_ns)
+    alike: dict[tuple[str, str], list[Sighting]] = defaultdict(list)
+    for sighting in ordered:
+        alike[sighting.way, sighting.tap.device].append(sighting)
+    for sighting in ordered:
+        group = sighting.number, sighting.role
+        # What is past now fits no later sighting: of an answer that comes in floods it would soon be thousands.
+        ahead = awaited[group] = [event for event in awaited[group] if event.at >= sighting.at_ns - _BEHIND]
+        its = _first(ahead, sighting, followed, _BEHIND)
+        if its is not None and _elsewhere(its, sighting, alike[sighting.way, sighting.tap.device]):
+            its = None
         if its is None:
             if not any(begin <= sighting.at_ns < end for begin, end in heard.whole):
                 continue
@@ -86,10 +93,19 @@ def follow(heard: Heard, sightings: Sequence[Sighting]) -> Followed:
         if its is None:
             followed.silent.append(sighting)
             continue
-        known.discard(from_here.get(its, its))
-        known.add(its)
         followed.sighting[its] = sighting
+        if its in onwards:
+            bisect.insort(ahead, onwards[its])
     return followed
+
+
+def _elsewhere(event: Event, sighting: Sighting, alike: Sequence[Sighting]) -> bool:
+    """Whether a tap of another namespace, at a device of the same name, saw a packet as long between a sighting and an
+    event: an address that is used again.
+    """
+    begin = bisect.bisect_right(alike, sighting.at_ns, key=lambda one: one.at_ns)
+    end = bisect.bisect_right(alike, event.at, key=lambda one: one.at_ns)
+    return any(one.tap.netns_id != sighting.tap.netns_id and one.length == sighting.length for one in alike[begin:end])
 
 
 def _first(events: Sequence[Event], sighting: Sighting, followed: Followed, before: int) -> Event | None:

@@ -7,11 +7,13 @@ before any tap sees it is known by who dropped it: the very thread that was send
 
 from __future__ import annotations
 
+import bisect
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from netfs.capture.compare import heard as hearing
-from netfs.capture.compare.follow import Followed, follow
+from netfs.capture.compare.follow import Followed, Group, follow
 from netfs.capture.compare.heard import Event, Heard, Mark
 from netfs.model.live import KernelWord, Sighting, TapRef
 from netfs.model.packet import Packet
@@ -56,6 +58,7 @@ def tie(
         for event, sighting, tap in _dropped(followed, {tap.device for tap in taps}, ethertypes)
     ]
     words = list(_losses(tied, sightings))
+    words += _copied(told, sightings, words, {(word.at_ns, word.location) for word, _ in tied})
     words += _unseen(told, followed, sightings, family)
     return tuple(sorted(words, key=lambda word: (word.at_ns, word.location)))
 
@@ -92,18 +95,21 @@ def _ethertypes(packet: Packet) -> Iterator[int]:
 
 
 def _soon(last: Event, event: Event) -> bool:
+    """Whether it is still the same packet. What came by loopback waits for nobody: it is for this host."""
     waited = _WAITS.match(event.reason) or _WAITING.match(event.name)
-    return bool(waited) or event.at - last.at <= _STRAIGHT
+    return (bool(waited) and last.name != "lo") or event.at - last.at <= _STRAIGHT
 
 
 def _where(silent: Iterable[Sighting], last: Sighting, event: Event) -> TapRef:
-    """Where a packet was that a tap may have seen again, at a device that makes no event."""
+    """Where a packet was that a tap may have seen again, at a device that makes no event. A macvlan's namespace may be
+    another; the packet keeps its timestamp.
+    """
     later = [
         one
         for one in silent
         if one.way == "in"
-        and (one.number, one.role, one.tap.netns_id) == (last.number, last.role, last.tap.netns_id)
-        and last.at_ns <= one.at_ns <= event.at
+        and (one.number, one.role) == (last.number, last.role)
+        and last.at_ns <= one.at_ns <= (event.at if one.tap.netns_id == last.tap.netns_id else last.at_ns)
     ]
     return max(later, key=lambda one: one.at_ns, default=last).tap
 
@@ -113,11 +119,15 @@ def _losses(tied: Sequence[tuple[KernelWord, Sighting]], sightings: Sequence[Sig
     ordered = sorted(sightings, key=lambda one: one.at_ns)
     left = {one.number: one for one in reversed(ordered) if one.role == "probe"}
     answered = {one.number for one in ordered if one.role == "answer" and "rst" not in (one.packet.tcp_flags or "")}
+    groups: dict[Group, list[Sighting]] = defaultdict(list)
+    for one in ordered:
+        groups[one.number, one.role].append(one)
     words = [word for word, _ in tied]
     for word, last in tied:
-        if (word.role == "probe" and word.number in answered) or _went_on(word, last, ordered):
+        its = groups[last.number, last.role]
+        if (word.role == "probe" and word.number in answered) or _went_on(word, last, its):
             continue
-        if _delivered(word, last, left.get(last.number)) or (_is_copy(word) and _went_elsewhere(word, words, ordered)):
+        if _delivered(word, last, left.get(last.number)) or (_is_copy(word) and _went_elsewhere(word, words, its)):
             continue
         yield word
 
@@ -140,15 +150,16 @@ def _delivered(word: KernelWord, last: Sighting, left: Sighting | None) -> bool:
     return word.role == "error" or (asked.dst, asked.dport) == (answers.src, answers.sport)
 
 
-def _went_on(word: KernelWord, last: Sighting, ordered: Sequence[Sighting]) -> bool:
+def _went_on(word: KernelWord, last: Sighting, its: Sequence[Sighting]) -> bool:
     """Whether it left the namespace all the same, before the drop: it was copied for want of room for a header
-    (skb_expand_head), or by fragments, and its old address was soon another's.
+    (skb_expand_head), or by fragments, and its old address was soon another's. ``its``: where the probe or answer was
+    seen, by time.
     """
+    after = bisect.bisect_right(its, last.at_ns, key=lambda one: one.at_ns)
+    before = bisect.bisect_left(its, word.at_ns, key=lambda one: one.at_ns)
     return any(
-        (one.number, one.role, one.tap.netns_id, one.way) == (last.number, last.role, last.tap.netns_id, "out")
-        and last.at_ns < one.at_ns < word.at_ns
-        and (last.way == "in" or one.length > last.length)
-        for one in ordered
+        (one.tap.netns_id, one.way) == (last.tap.netns_id, "out") and (last.way == "in" or one.length > last.length)
+        for one in its[after:before]
     )
 
 
@@ -157,15 +168,40 @@ def _is_copy(word: KernelWord) -> bool:
     return word.reason == "OTHERHOST" or (word.reason == "NOT_SPECIFIED" and bool(_RECEIVES.match(word.location)))
 
 
-def _went_elsewhere(word: KernelWord, words: Sequence[KernelWord], ordered: Sequence[Sighting]) -> bool:
+def _went_elsewhere(word: KernelWord, words: Sequence[KernelWord], its: Sequence[Sighting]) -> bool:
     """Whether another namespace took the packet: it came in, did not go out again, and was not dropped."""
     group = word.number, word.role
     dropped = {other.tap.netns_id for other in words if other.tap and (other.number, other.role) == group}
-    last: dict[int, str] = {}
-    for one in ordered:
-        if (one.number, one.role) == group:
-            last[one.tap.netns_id] = one.way
+    last = {one.tap.netns_id: one.way for one in its}
     return any(way == "in" and netns not in dropped for netns, way in last.items())
+
+
+def _copied(
+    told: Heard, sightings: Sequence[Sighting], words: Sequence[KernelWord], tied: set[tuple[int, str]]
+) -> Iterator[KernelWord]:
+    """Drops of packets that taps saw, and that were others by then: what has no room for the header of the next device
+    is copied (skb_expand_head), before it waits for a neighbour. They are known by the ICMP errors about them.
+
+    ``tied``: moment and function of the drops that are known already.
+    """
+    known = {word.number for word in words}
+    answered = {one.number for one in sightings if one.role == "answer"}
+    fresh = [event for event in told.events if event.kind == "free" and (event.at, event.name) not in tied]
+    for number in sorted({one.number for one in sightings if one.role == "probe"} - known):
+        error, drop = _first_error(number, sightings), _reported(number, sightings, fresh)
+        if error is None or drop is None:
+            continue
+        role = "answer" if number in answered else "probe"
+        before = [
+            one
+            for one in sightings
+            if (one.number, one.role, one.tap.netns_id) == (number, role, error.tap.netns_id)
+            and one.at_ns <= error.at_ns
+        ]
+        last = max(reversed(before), key=lambda one: one.at_ns, default=None)  # a bridge is heard behind its port
+        if last is not None and last.way == "in" and drop.number in _ethertypes(last.packet):
+            fresh.remove(drop)
+            yield KernelWord(last.tap, drop.reason, drop.name, drop.at, number, role)
 
 
 def _unseen(told: Heard, followed: Followed, sightings: Sequence[Sighting], family: int | None) -> Iterator[KernelWord]:
@@ -175,17 +211,16 @@ def _unseen(told: Heard, followed: Followed, sightings: Sequence[Sighting], fami
     if not missing:
         return
     ethertype = _ETHERTYPES.get(family or 0)
-    fresh = [
-        event
-        for event in told.events
-        if event.kind == "free" and ethertype in {None, event.number} and followed.passed.get(event, 0) < missing[0].at
-    ]
+    drops = [event for event in told.events if event.kind == "free" and ethertype in {None, event.number}]
     known = set()
     for mark in missing:
-        if (drop := _by_sender(mark, told, fresh) or _reported(mark, sightings, fresh)) is not None:
+        fresh = [event for event in drops if followed.passed.get(event, 0) < mark.at]
+        # Its question for a neighbour is dropped in the sender's call as well: what was reported goes first.
+        if (drop := _reported(mark.number, sightings, fresh) or _by_sender(mark, told, fresh)) is not None:
             known.add(mark.number)
             yield KernelWord(None, drop.reason, drop.name, drop.at, mark.number, "probe")
-    later = [event for event in fresh if event.at > missing[0].at and _leaving(event)]
+    never = [event for event in drops if followed.passed.get(event, 0) < missing[0].at]
+    later = [event for event in never if event.at > missing[0].at and _leaving(event)]
     if 0 < len(later) <= len({mark.number for mark in missing} - known):
         for event in later:
             yield KernelWord(None, event.reason, event.name, event.at)
@@ -198,13 +233,17 @@ def _by_sender(mark: Mark, told: Heard, fresh: Sequence[Event]) -> Event | None:
     return next((event for event in reversed(own) if event.reason != "NEIGH_QUEUEFULL"), None)
 
 
-def _reported(mark: Mark, sightings: Sequence[Sighting], fresh: Sequence[Event]) -> Event | None:
+def _reported(number: int, sightings: Sequence[Sighting], fresh: Sequence[Event]) -> Event | None:
     """What was dropped right behind an ICMP error about this probe (neigh_invalidate calls error_report first)."""
-    errors = [one.at_ns for one in sightings if (one.number, one.role) == (mark.number, "error")]
-    first = min(errors, default=None)
+    first = _first_error(number, sightings)
     if first is None:
         return None
-    return next((event for event in fresh if _leaving(event) and 0 <= event.at - first <= _REPORT), None)
+    return next((event for event in fresh if _leaving(event) and 0 <= event.at - first.at_ns <= _REPORT), None)
+
+
+def _first_error(number: int, sightings: Sequence[Sighting]) -> Sighting | None:
+    errors = (one for one in sightings if (one.number, one.role) == (number, "error"))
+    return min(errors, key=lambda one: one.at_ns, default=None)
 
 
 def _leaving(event: Event) -> bool:

@@ -162,7 +162,7 @@ def _where(course: Course, one: Fate, word: KernelWord | None) -> str:
     if drop is not None and hops and one.verdict == AGREES:  # the outer packet's device is its tunnel's, and the like
         return f"at {tap_of(hops[-1], None).name}"
     if word.tap is not None:
-        return f"at {word.tap.name}"
+        return word.place
     return f"behind {course.points[one.last].tap.name}" if one.last is not None else "before any device"
 
 

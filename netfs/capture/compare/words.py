@@ -127,6 +127,20 @@ def _few(names: list[str]) -> list[str]:
     return once if len(once) <= FEW else [*once[: FEW - 2], "…", once[-1]]
 
 
+def strangers(course: Course, fates: Iterable[Fate]) -> Iterable[str]:
+    """Answers that came home from somewhere else than they were predicted to: whoever asked does not know them."""
+    if course.way.verdict != DELIVERED or not course.points:
+        return
+    known = _end(course.points[-1].packet)
+    ends = {_end(seen.packet) for one in fates if (seen := one.run.found[-1]) is not None}
+    for src, sport in sorted(end for end in ends - {known} if end[1] and known[1]):
+        yield f"an answer came from {src} port {sport}, not {known[0]} port {known[1]}: a connected socket refuses it"
+
+
+def _end(packet: Packet) -> tuple[str, int]:
+    return packet.src, packet.sport or 0
+
+
 def errors(sightings: Iterable[Sighting]) -> tuple[str, ...]:
     """The ICMP errors that came back, each once, with how often."""
     numbers: dict[str, set[int]] = {}

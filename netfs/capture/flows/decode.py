@@ -10,6 +10,7 @@ import numpy as np
 from netfs.capture.file.reader import Capture, open_capture
 from netfs.capture.flows import levels
 from netfs.capture.flows.answer import flows_of
+from netfs.capture.flows.copies import Copies
 from netfs.capture.flows.dissection import Dissection
 from netfs.capture.flows.fragments import Datagrams
 from netfs.capture.flows.quotes import Errors
@@ -53,6 +54,7 @@ class _Totals:
         self.tunnelled = by_port(ports)
         self._table = FlowTable()
         self._datagrams = Datagrams()
+        self._copies = Copies()
         self._errors = Errors()
         self._packets = self._bytes = self._truncated = 0
         self._first, self._last = int(LATEST), -1
@@ -63,8 +65,9 @@ class _Totals:
             return
         levels.dissect(d)
         self._datagrams.resolve(d)
-        self._truncated += self._table.add(d)
-        self._errors.add(d)
+        copies = self._copies.of(d)
+        self._truncated += self._table.add(d, copies)
+        self._errors.add(d, copies)
         self._packets += d.count
         self._bytes += int(d.chunk.length.sum())
         self._first = min(self._first, int(d.chunk.at_ns.min()))

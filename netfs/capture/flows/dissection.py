@@ -27,6 +27,10 @@ class Segments:
     length: Counter
     syn: Mask
 
+    def where(self, mask: Mask) -> Segments:
+        """Those of a mask."""
+        return Segments(self.rows[mask], self.sequence[mask], self.length[mask], self.syn[mask])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quotes:
@@ -39,6 +43,10 @@ class Quotes:
     """Type in the upper byte, code in the lower."""
     mtu: Counter
     """0: it tells none."""
+
+    def where(self, mask: Mask) -> Quotes:
+        """Those of a mask."""
+        return Quotes(self.level, self.packets.where(mask), self.kind[mask], self.mtu[mask])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +96,8 @@ class Dissection:
         self.rests: list[Pieces] = []
         self.macs: list[tuple[Rows, Words]] = []
         """Of ARP: sender hardware addresses."""
+        self.cooked: list[Front] = []
+        """Packets that were recorded by a tap on all devices, behind their link-layer header."""
         self.todo: deque[tuple[str, int, Front]] = deque()
         """What ``levels.py`` reads next: the header's name, its level, the packets."""
 

@@ -50,6 +50,7 @@ def cooked(d: Dissection, level: int, front: Front) -> None:
     front = front.where(front.fits(16))
     header = gather(d.data, front.at, headers.COOKED)
     _tap(d, front, words(header["way"] & 7))
+    d.cooked.append(front.after(16))
     _typed(d, level, Typed(front.after(16), header["type"].astype(np.uint16), front.at), headers.COOKED)
 
 
@@ -58,6 +59,7 @@ def cooked2(d: Dissection, level: int, front: Front) -> None:
     front = front.where(front.fits(20))
     header = gather(d.data, front.at, headers.COOKED2)
     _tap(d, front, words(header["ifindex"]) << np.uint64(3) | words(header["way"] & 7))
+    d.cooked.append(front.after(20))
     _typed(d, level, Typed(front.after(20), header["type"].astype(np.uint16), front.at), headers.COOKED2)
 
 

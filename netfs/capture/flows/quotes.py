@@ -9,7 +9,7 @@ import numpy as np
 
 from netfs.capture.file.chunk import Chunk
 from netfs.capture.flows import keys
-from netfs.capture.flows.columns import Front, Mask, Words, versions
+from netfs.capture.flows.columns import Front, Mask, Rows, Words, versions
 from netfs.capture.flows.dissection import Dissection, Quotes
 from netfs.capture.flows.groups import group
 from netfs.capture.flows.keys import FIRST, ROW, WIDTH, Key, Level, key_of, level_of
@@ -57,10 +57,12 @@ class Errors:
         self._counts: dict[bytes, tuple[int, int]] = {}
         """By row of words: packets, and the smallest MTU."""
 
-    def add(self, d: Dissection) -> None:
-        """Takes the errors of a chunk."""
+    def add(self, d: Dissection, copies: Rows) -> None:
+        """Takes the errors of a chunk, but for copies."""
         for quotes in d.quotes:
-            self._add(d, quotes)
+            left = quotes.where(~np.isin(quotes.packets.rows, copies)) if len(copies) else quotes
+            if len(left.packets):
+                self._add(d, left)
 
     def _add(self, d: Dissection, quotes: Quotes) -> None:
         count = len(quotes.packets)
@@ -78,6 +80,8 @@ class Errors:
     def told(self, flows: Sequence[Flow], flow_keys: Sequence[Key]) -> tuple[list[Flow], tuple[IcmpError, ...]]:
         """The errors, most packets first, and the flows with what errors say of them."""
         answer = list(flows)
+        if not self._counts:
+            return answer, ()
         places = _Places(flows, flow_keys)
         found: dict[IcmpError, tuple[int, int]] = {}
         for row, (packets, mtu) in self._counts.items():

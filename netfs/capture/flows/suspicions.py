@@ -29,6 +29,7 @@ RULES: tuple[Callable[[Evidence], Iterator[Suspicion]], ...] = (
     answers.one_direction,
     icmp.errors,
     losses.retransmissions,
+    losses.late,
     losses.gaps,
     losses.recording,
 )

@@ -13,6 +13,7 @@ from netfs.capture.flows.tcp import Sequences
 COUNTED = (
     "retransmissions",
     "gaps",
+    "late",
     "resets",
     "syns",
     "syn_acks",
@@ -58,8 +59,11 @@ class FlowTable:
         """The words of each row's key, in the order of rows."""
         return list(self._rows)
 
-    def add(self, d: Dissection) -> int:
-        """Takes the packets of a chunk; answers how many were told too little of."""
+    def add(self, d: Dissection, copies: Rows) -> int:
+        """Takes the packets of a chunk; answers how many were told too little of.
+
+        ``copies`` count as packets, and in nothing else but fragments.
+        """
         kept = (d.depth >= 0).nonzero()[0]
         if not len(kept):
             return d.count
@@ -73,7 +77,7 @@ class FlowTable:
         self._count(d, kept if not whole else slice(None), groups, rows)
         owner = np.full(d.count, -1, np.int64)
         owner[kept] = rows[groups.number]
-        self._mark(d, owner)
+        self._mark(d, owner, copies)
         return d.count - len(kept)
 
     def _rows_of(self, keys: Words) -> Rows:
@@ -115,19 +119,25 @@ class FlowTable:
             both = np.where(known == told, known, SEVERAL)
             self.sports[level][rows] = np.where(known == NONE, told, np.where(told == NONE, known, both))
 
-    def _mark(self, d: Dissection, owner: Rows) -> None:
+    def _mark(self, d: Dissection, owner: Rows, copies: Rows) -> None:
         fragment = d.fragmented < LEVELS
         if fragment.any():
-            d.mark("fragments", fragment.nonzero()[0])
-            d.mark("outer_fragments", (d.fragmented < d.depth).nonzero()[0])
+            self._add("fragments", owner[fragment])
+            self._add("outer_fragments", owner[d.fragmented < d.depth])
+        if len(copies):
+            owner = owner.copy()
+            owner[copies] = -1
         for name, parts in d.marks.items():
             self._add(name, owner[np.concatenate(parts)])
         if d.segments:
             segments = _joined(d.segments)
+            if len(copies):
+                segments = segments.where(owner[segments.rows] >= 0)
             if len(segments.rows):
-                again, gaps = self._sequences.add(owner[segments.rows], segments)
+                again, gaps, late = self._sequences.add(owner[segments.rows], segments)
                 self._add("retransmissions", again)
                 self._add("gaps", gaps)
+                self._add("late", late)
         for rows, macs in d.macs:
             for row, mac in dict.fromkeys(zip(owner[rows].tolist(), macs.tolist(), strict=True)):
                 known = self.macs.setdefault(row, [])

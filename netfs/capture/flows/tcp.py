@@ -52,8 +52,10 @@ class Sequences:
         """Whether there are holes."""
         self._holes: dict[int, list[tuple[int, int]]] = {}
 
-    def add(self, owner: Rows, segments: Segments) -> tuple[Rows, Rows]:
-        """Takes segments with the rows that own them; answers the owner of each retransmission, and of each gap."""
+    def add(self, owner: Rows, segments: Segments) -> tuple[Rows, Rows, Rows]:
+        """Takes segments with the rows that own them; answers the owner of each retransmission, of each gap, and of
+        each segment that fills one.
+        """
         self._grow(int(owner.max()) + 1)
         order = np.argsort(owner << 32 | segments.rows)
         owner, sequence, length = owner[order], segments.sequence[order], segments.length[order]
@@ -63,7 +65,7 @@ class Sequences:
         again = runs.begin + length <= runs.before
         late = self._holes_filled(runs, gap, sequence, length)
         self._keep(runs, sequence)
-        return owner[again & ~late], owner[gap]
+        return owner[again & ~late], owner[gap], owner[late]
 
     def _grow(self, size: int) -> None:
         lacking = size - len(self._next)

@@ -76,8 +76,13 @@ def _syn(marker: Marker, number: int, room: int) -> Any:
 def _finished(transport: Any, packet: Packet, header: int) -> bytes:
     """Bytes with lengths and checksum filled in; for the checksum scapy wants to see the addresses (RFC 768, 8200)."""
     kind = layers().IP if header == IP_HEADER[4] else layers().IPv6
-    whole: bytes = bytes(kind(src=_bare(packet.src), dst=_bare(packet.dst)) / transport)
+    whole: bytes = bytes(kind(src=source(packet), dst=_bare(packet.dst)) / transport)
     return whole[header:]
+
+
+def source(packet: Packet) -> str:
+    """The source address that a packet's checksum is for: its own; where it is not known, the unspecified one."""
+    return _bare(packet.src) or ("0.0.0.0" if packet.family == 4 else "::")
 
 
 def _bare(address: str) -> str:

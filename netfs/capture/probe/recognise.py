@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from netfs.capture.marker import Marker
-from netfs.capture.probe import dissect, identify
+from netfs.capture.probe import dissect, identify, turns
 from netfs.capture.probe.dissect import Level
 from netfs.capture.probe.icmp import ECHO, ERRORS
-from netfs.capture.probe.identify import ACK, PROBE, RST, SYN
+from netfs.capture.probe.identify import ACK, ANSWER, ERROR, PROBE, RST, SYN
 from netfs.model.live import Sighting, TapRef
 from netfs.model.packet import Encapsulation, Packet
 
@@ -52,33 +52,44 @@ class Recognised(NamedTuple):
     fragments are fragments."""
 
 
+Known: TypeAlias = dict[tuple[bytes, bool], Recognised | None]
+"""What bytes are, with a MAC header before them or without."""
+
+
 def sightings(marker: Marker, heard: Iterable[tuple[Frame, TapRef, str]]) -> tuple[Sighting, ...]:
     """What frames are of the marker's probes, each with its tap and its way, in the order in which they were heard.
 
-    A later fragment is the probe's or the answer's as its first fragment is. An answer of UDP without the probe's
-    payload is taken for that of the last probe its node saw before.
+    A later fragment is the probe's or the answer's as its first fragment is. Which probe an answer of UDP is of that
+    does not repeat its payload, ``turns`` says.
     """
     return tuple(seen for _, seen in paired(marker, heard))
 
 
 def paired(marker: Marker, heard: Iterable[tuple[F, TapRef, str]]) -> tuple[tuple[F, Sighting], ...]:
     """As ``sightings``, each with the frame it was told from."""
-    found = [(frame, one) for frame, tap, way in heard if (one := recognised(marker, frame, tap, way)) is not None]
+    known: Known = {}
+    found = [
+        (frame, one) for frame, tap, way in heard if (one := recognised(marker, frame, tap, way, known)) is not None
+    ]
     roles = {key: one.sighting.role for _, one in found if not one.sighting.fragment for key in one.whole}
     probes = [one.sighting for _, one in found if one.sighting.role == PROBE]
-    return tuple((frame, _completed(one, roles, probes)) for frame, one in found)
+    completed = [_completed(one, roles) for _, one in found]
+    for role in (ANSWER, ERROR):
+        nameless = [
+            index
+            for index, (_, one) in enumerate(found)
+            if not one.numbered and not one.sighting.fragment and one.sighting.role == role
+        ]
+        for index, number in zip(
+            nameless, turns.numbers([completed[index] for index in nameless], probes), strict=True
+        ):
+            completed[index] = replace(completed[index], number=number)
+    return tuple((frame, seen) for (frame, _), seen in zip(found, completed, strict=True))
 
 
-def _completed(one: Recognised, roles: Mapping[tuple[str, str, int], str], probes: Sequence[Sighting]) -> Sighting:
+def _completed(one: Recognised, roles: Mapping[tuple[str, str, int], str]) -> Sighting:
     seen = one.sighting
-    if seen.fragment:
-        return replace(seen, role=roles.get(one.whole[-1], seen.role))
-    if one.numbered:
-        return seen
-    earlier = [
-        (probe.at_ns, probe.number) for probe in probes if probe.tap.node == seen.tap.node and probe.at_ns <= seen.at_ns
-    ]
-    return replace(seen, number=max(earlier)[1] if earlier else 0)
+    return replace(seen, role=roles.get(one.whole[-1], seen.role)) if seen.fragment else seen
 
 
 def sighting(marker: Marker, frame: Frame, tap: TapRef, way: str) -> Sighting | None:
@@ -90,29 +101,42 @@ def sighting(marker: Marker, frame: Frame, tap: TapRef, way: str) -> Sighting | 
     return None if one is None else one.sighting
 
 
-def recognised(marker: Marker, frame: Frame, tap: TapRef, way: str) -> Recognised | None:
-    """As ``sighting``, with what others are told from."""
-    try:
-        return _recognised(marker, frame, tap, way)
-    except dissect.UndecodableError:
+def recognised(marker: Marker, frame: Frame, tap: TapRef, way: str, known: Known | None = None) -> Recognised | None:
+    """As ``sighting``, with what others are told from.
+
+    ``known`` keeps what was found: both ends of a cable hear the same bytes, and decoding them takes the longest.
+    """
+    ethernet = frame.hatype in dissect.ETHERNET_LIKE
+    key = frame.data, ethernet
+    if known is None:
+        known = {}
+    if key not in known:
+        try:
+            known[key] = _recognised(marker, frame.data, ethernet, tap)
+        except dissect.UndecodableError:
+            known[key] = None
+    one = known[key]
+    if one is None:
         return None
+    return one._replace(sighting=replace(one.sighting, tap=tap, way=way, at_ns=frame.at_ns, length=frame.length))
 
 
-def _recognised(marker: Marker, frame: Frame, tap: TapRef, way: str) -> Recognised | None:
-    ethertype = dissect.TRANSPARENT_ETHERNET if frame.hatype in dissect.ETHERNET_LIKE else None
+def _recognised(marker: Marker, data: bytes, ethernet: bool, tap: TapRef) -> Recognised | None:
+    """What bytes are, wherever and whenever they were heard."""
+    ethertype = dissect.TRANSPARENT_ETHERNET if ethernet else None
     whole: list[tuple[str, str, int]] = []
-    for level, outer in dissect.levels(frame.data, ethertype, marker.tunnels):
+    for level, outer in dissect.levels(data, ethertype, marker.tunnels):
         whole.append((level.src, level.dst, level.identification))
         met = identify.met(marker, level)
         if met is not None:
             seen = Sighting(
                 tap=tap,
-                way=way,
-                at_ns=frame.at_ns,
+                way="",
+                at_ns=0,
                 number=met.number or 0,
                 role=met.role,
                 packet=packet(level, outer),
-                length=frame.length,
+                length=0,
                 fragment=level.offset > 0,
                 error=met.error,
             )

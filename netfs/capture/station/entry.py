@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from netfs.capture.station.order import Post
 from netfs.collect import nsfs
@@ -32,14 +35,28 @@ def join(pid: int) -> None:
         os.close(fd)
 
 
+@contextmanager
+def named(what: str, needs: str = "") -> Iterator[None]:
+    """Whatever the kernel refuses in here is called ``what``, and by the capability that it needs. Raises OSError."""
+    try:
+        yield
+    except OSError as failure:
+        told = failure.strerror or str(failure)
+        if needs and failure.errno in {errno.EPERM, errno.EACCES}:
+            told = f"{told} (it needs {needs})"
+        raise OSError(failure.errno, told, what) from None
+
+
 def enter(post: Post) -> None:
     """Move the calling thread into a post's namespace. Raises OSError, also where the path leads elsewhere by now."""
-    fd = os.open(post.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with named(post.path, "CAP_SYS_PTRACE"):
+        fd = os.open(post.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         found = os.fstat(fd).st_ino
         if found != post.inode:
             raise OSError(0, f"is another namespace by now ({found}, not {post.inode})", post.path)
-        nsfs.enter(fd)
+        with named(post.path, "CAP_SYS_ADMIN"):
+            nsfs.enter(fd)
     finally:
         os.close(fd)
 

@@ -42,6 +42,9 @@ class Sender(NamedTuple):
     port: int | None = None
     """A source port to hold while the probe is under way: no other socket takes it, and, for UDP, answers are taken in
     silently instead of being refused by ICMP."""
+    crafted: str = ""
+    """The source address that the datagrams' checksums are for; where the kernel chooses another, they are mended.
+    Empty: they are right as they are."""
 
 
 class Tracing(NamedTuple):

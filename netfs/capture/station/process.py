@@ -6,10 +6,18 @@ import contextlib
 import os
 import resource
 import signal
+import threading
 from typing import NamedTuple, NoReturn
 
+from netfs.capture.station import wire
 from netfs.capture.station.entry import die_with_parent
 from netfs.capture.station.run import serve
+
+FILES = 1 << 16
+"""Open files, enough for the taps of any node."""
+STACK = 1 << 19
+"""Bytes of a thread's stack: by default it is as much as 8 MiB of address space, of which there may be little
+(RLIMIT_AS), and dozens of threads open taps."""
 
 
 class Process(NamedTuple):
@@ -53,11 +61,23 @@ def _live(receive: int, send: int) -> NoReturn:
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         die_with_parent()
-        _keep(receive, send)
+        try:
+            _keep(receive, send)
+        except OSError as failure:
+            _refuse(send, failure)
         _allow_files()
+        threading.stack_size(STACK)
         serve(0, 1)
     finally:
         os._exit(0)
+
+
+def _refuse(send: int, failure: OSError) -> NoReturn:
+    """Say why there is no station, and end."""
+    told = wire.message(wire.FAILED, f"no listener could begin: {failure.strerror}".encode())
+    with contextlib.suppress(OSError):
+        os.write(send, told)
+    os._exit(0)
 
 
 def _keep(receive: int, send: int) -> None:
@@ -74,7 +94,9 @@ def _keep(receive: int, send: int) -> None:
 
 
 def _allow_files() -> None:
-    """Every tap is two open files, and an ordinary limit is 1024."""
+    """Every tap is two open files, and an ordinary limit is 1024; root may raise even the hard one (getrlimit(2))."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    for limit in (max(most, FILES), most):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import resource
 import select
 import sys
 import threading
@@ -31,6 +32,8 @@ AT_ONCE = 16
 """Datagrams sent before the taps are looked at."""
 THREADS = 64
 """Taps opened or closed at once: the kernel makes each wait until nobody looks any more (synchronize_net)."""
+SPARE = 8
+"""Open files that the station itself needs, beside its taps and what is open already."""
 TRACING_S = 0.05
 """How often the kernel's events are taken out of its buffer."""
 LINGER_S = 3 * RETIRE_MS / 1000
@@ -191,7 +194,8 @@ def _joined(pid: int | None) -> str | None:
 
 
 def _open_taps(order: Order, refused: str | None) -> tuple[list[Tap | None], tuple[str | None, ...]]:
-    """The taps of all posts, and why there is none."""
+    """The taps of all posts, and why there is none. Where files are few, the first posts have them."""
+    room, most = _room()
 
     def opened(post: Post) -> Tap | str:
         try:
@@ -199,9 +203,23 @@ def _open_taps(order: Order, refused: str | None) -> tuple[list[Tap | None], tup
         except OSError as failure:
             return why(failure)
 
-    found = [refused] * len(order.posts) if refused is not None else _each(opened, order.posts)
+    found: list[Tap | str | None]
+    if refused is not None:
+        found = [refused] * len(order.posts)
+    else:
+        short = f"no more open files (RLIMIT_NOFILE is {most})"
+        found = [*_each(opened, order.posts[:room]), *([short] * len(order.posts[room:]))]
     taps = [each if isinstance(each, Tap) else None for each in found]
     return taps, tuple(each if isinstance(each, str) else None for each in found)
+
+
+def _room() -> tuple[int, int]:
+    """How many taps there are files for, and RLIMIT_NOFILE. A tap is two open files (mmap(2) of Python keeps its own),
+    and one more while it is being opened.
+    """
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    free = max(0, most - len(os.listdir("/proc/self/fd")) - SPARE)
+    return max(free // 3, (free - THREADS) // 2), most
 
 
 def _open_sender(order: Order, refused: str | None) -> tuple[Sender | None, str | None]:
@@ -216,7 +234,7 @@ def _open_sender(order: Order, refused: str | None) -> tuple[Sender | None, str 
 
 
 def _each(work: Callable[[U], T], things: Sequence[U]) -> list[T]:
-    """``work`` done on each, in threads that end with it."""
+    """``work`` done on each, in threads that end with it; what no thread can be had for, in this one."""
     done: dict[int, T] = {}
 
     def several(numbers: Iterable[int]) -> None:
@@ -224,9 +242,15 @@ def _each(work: Callable[[U], T], things: Sequence[U]) -> list[T]:
             done[number] = work(things[number])
 
     threads = min(THREADS, len(things))
-    running = [threading.Thread(target=several, args=(range(at, len(things), threads),)) for at in range(threads)]
-    for thread in running:
-        thread.start()
+    running = []
+    for share in (range(at, len(things), threads) for at in range(threads)):
+        thread = threading.Thread(target=several, args=(share,))
+        try:
+            thread.start()
+        except RuntimeError:
+            several(share)
+        else:
+            running.append(thread)
     for thread in running:
         thread.join()
     return [done[number] for number in range(len(things))]

@@ -15,6 +15,8 @@ import socket
 import time
 from collections.abc import Callable
 
+from netfs.capture.station.checksum import SUMMED, moved
+from netfs.capture.station.entry import named
 from netfs.capture.station.order import Datagram
 from netfs.capture.station.order import Sender as Wanted
 
@@ -75,15 +77,36 @@ class Sender:
     def _sent(self, own: socket.socket, datagram: Datagram) -> tuple[int, int, str]:
         at_ns = time.time_ns()
         try:
-            own.sendto(datagram.data, self._to)
+            if self._wanted.protocol == socket.IPPROTO_TCP and self._from is None:
+                own.connect(self._to)  # ip_route_connect: TCP's route is asked for again from the source it found
+            data = self._checked(datagram.data, own)
+            at_ns = time.time_ns()
+            own.sendto(data, self._to)
         except OSError as failure:
             return datagram.number, at_ns, name(failure)
         return datagram.number, at_ns, ""
 
+    def _checked(self, data: bytes, own: socket.socket) -> bytes:
+        """The datagram, its checksum right for the source that the kernel will choose.
+
+        connect(2) asks for the route as sendto(2) does, without a source, and keeps the source that it finds
+        (``ip_route_connect``, ``ip6_datagram_dst_update``). Where that fails, sending may still do: it stays as it is.
+        """
+        wanted = self._wanted
+        if not wanted.crafted or self._from is not None or wanted.protocol not in SUMMED:
+            return data
+        if wanted.protocol == socket.IPPROTO_TCP:
+            return moved(data, wanted.protocol, wanted.crafted, _source(own))
+        with contextlib.suppress(OSError), socket.socket(self._family, socket.SOCK_RAW, wanted.protocol) as asking:
+            asking.connect(self._to)
+            return moved(data, wanted.protocol, wanted.crafted, _source(asking))
+        return data
+
     def _open(self) -> socket.socket:
         """A raw socket as it was asked for. Raises OSError."""
         wanted = self._wanted
-        own = socket.socket(self._family, socket.SOCK_RAW, wanted.protocol)
+        with named("raw socket", "CAP_NET_RAW"):
+            own = socket.socket(self._family, socket.SOCK_RAW, wanted.protocol)
         try:
             own.setblocking(False)
             if wanted.protocol == socket.IPPROTO_ICMP:
@@ -134,6 +157,11 @@ class Sender:
         if self.held is not None:
             drain(self.held)
             self.held.close()
+
+
+def _source(connected: socket.socket) -> str:
+    """The address that a socket sends from."""
+    return str(connected.getsockname()[0]).partition("%")[0]
 
 
 def _scope(zone: str) -> int:

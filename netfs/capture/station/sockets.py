@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import mmap
 import os
 import socket
 from collections.abc import Iterator
 from struct import Struct
 
-from netfs.capture.station.entry import enter
+from netfs.capture.station.entry import enter, named
 from netfs.capture.station.order import Post
 
 ETH_P_ALL = 3
@@ -105,7 +106,8 @@ def open_tap(post: Post, program: bytes, snaplen: int, room: int) -> Tap:
     last. Raises OSError; its ``filename`` is what could not be done.
     """
     enter(post)
-    own = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    with named("packet socket", "CAP_NET_RAW"):
+        own = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
         _attach(own, cut(program, snaplen))
         own.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -113,7 +115,8 @@ def open_tap(post: Post, program: bytes, snaplen: int, room: int) -> Tap:
         blocks = max(2, room // BLOCK)
         request = REQUEST.pack(BLOCK, blocks, FRAME, BLOCK // FRAME * blocks, RETIRE_MS, 0, 0)
         _setsockopt(own, PACKET_RX_RING, request)
-        tap = Tap(own, blocks)
+        with named("ring"):
+            tap = Tap(own, blocks)
         _bind(own)
     except BaseException:
         own.close()
@@ -138,7 +141,10 @@ def _attach(own: socket.socket, program: bytes) -> None:
     try:
         own.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, described)
     except OSError as failure:
-        raise OSError(failure.errno, failure.strerror, "filter") from None
+        told = failure.strerror
+        if failure.errno == errno.ENOMEM:  # sk_filter_charge: the option's, or what is left of it
+            told = f"{told} (net.core.optmem_max is too small for it)"
+        raise OSError(failure.errno, told, "filter") from None
 
 
 def _setsockopt(own: socket.socket, option: int, value: bytes) -> None:

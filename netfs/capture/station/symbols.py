@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import threading
 from collections.abc import Iterable
 
@@ -18,12 +19,16 @@ class Symbols:
         """Nothing is read before ``begin``."""
         self._path = path
         self._text = b""
+        self._begun = False
         self._reader: threading.Thread | None = None
 
     def begin(self) -> None:
         """Begin to read."""
-        self._reader = threading.Thread(target=self._read, name="netfs-symbols", daemon=True)
-        self._reader.start()
+        self._begun = True
+        reader = threading.Thread(target=self._read, name="netfs-symbols", daemon=True)
+        with contextlib.suppress(RuntimeError):  # no thread can be had: they are read when they are asked for
+            reader.start()
+            self._reader = reader
 
     def _read(self) -> None:
         try:
@@ -37,9 +42,12 @@ class Symbols:
 
         The names of parts that the compiler cut off (``.isra.0``, ``.part.0``, ``.cold``) are those of the whole.
         """
-        if self._reader is None:
+        if not self._begun:
             return {}
-        self._reader.join()
+        if self._reader is None:
+            self._read()
+        else:
+            self._reader.join()
         width = self._text.find(b" ")
         if width <= 0:
             return {}

@@ -20,6 +20,11 @@ _FSCONFIG_CMD_CREATE = 6
 _PATIENCE = 10.0
 """Seconds for which the warden tries to remove an instance that is still busy."""
 
+_TURNS = 5
+"""Times that it is made until nobody sweeps it away."""
+_SWEPT = frozenset({errno.ENOENT, errno.ENODEV})
+"""What its path, and a file of it that is just being opened, answer then (``tracing_check_open_get_tr``)."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -28,17 +33,30 @@ class Instance:
 
     def __init__(self) -> None:
         """Make it. Raises OSError."""
-        self.name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        self.name = ""
         self.root = _tracefs()
-        self._folder = self._warden = -1
+        self._folder = self._warden = self._held = -1
         try:
             sweep(self.root)
-            self._warden = _warden(self.root, f"instances/{self.name}")
-            os.mkdir(f"instances/{self.name}", dir_fd=self.root)
-            self._folder = _directory(f"instances/{self.name}", self.root)
+            for left in reversed(range(_TURNS)):
+                try:
+                    self._make()
+                    break
+                except OSError as failure:
+                    if not left or failure.errno not in _SWEPT:
+                        raise
+                    self._let_go()
         except BaseException:
             self.close()
             raise
+
+    def _make(self) -> None:
+        """Make the directory, and keep a file of it open: before, another start may sweep it away. Raises OSError."""
+        self.name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        self._warden = _warden(self.root, f"instances/{self.name}")
+        os.mkdir(f"instances/{self.name}", dir_fd=self.root)
+        self._folder = _directory(f"instances/{self.name}", self.root)
+        self._held = self.open("trace_marker", os.O_WRONLY)
 
     def open(self, path: str, flags: int) -> int:
         """A file of the instance. Raises OSError."""
@@ -71,13 +89,21 @@ class Instance:
 
     def close(self) -> None:
         """Let go of it; the warden removes it (its files must be closed by then, or soon after). Idempotent."""
+        self._let_go()
+        if self.root >= 0:
+            os.close(self.root)
+        self.root = -1
+
+    def _let_go(self) -> None:
+        if self._held >= 0:
+            os.close(self._held)
         if self._warden >= 0:
             with contextlib.suppress(OSError):
                 os.write(self._warden, b".")
-        for fd in (self._folder, self.root, self._warden):
+        for fd in (self._folder, self._warden):
             if fd >= 0:
                 os.close(fd)
-        self._folder = self.root = self._warden = -1
+        self._folder = self._warden = self._held = -1
 
 
 def sweep(root: int) -> None:

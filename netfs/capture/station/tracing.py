@@ -100,7 +100,6 @@ class Tracer:
         self.name = instance.name
         self._symbols.begin()
         for name in sorted(instance.names("per_cpu")):
-            # With a pipe open it is busy: no other start takes it for one that was left behind.
             self._pipes.append(instance.open(f"per_cpu/{name}/trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK))
         instance.write("tracing_on", "0")
         self._layout = ring.read_layout(instance.read("events/header_page", top=True))

@@ -23,6 +23,7 @@ CLONE_NEWNET = 0x40000000
 _NLMSG_DONE, _IFLA_OPERSTATE = 3, 16
 _GETLINK = struct.pack("=IHHIIBBHiII", 32, 18, 0x301, 1, 0, 0, 0, 0, 0, 0, 0)
 """RTM_GETLINK with NLM_F_REQUEST | NLM_F_DUMP."""
+_IFF_UP, _IFF_RUNNING, _IFF_LOWER_UP = 1, 0x40, 0x10000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 QUICK_DEVICE = (("retrans_time_ms", "20"), ("mcast_solicit", "2"), ("ucast_solicit", "2"), ("proxy_delay", "0"))
@@ -230,6 +231,20 @@ def settle(network: Network, timeout: float = 0.5) -> None:
     while time.monotonic() < end and not (len(looks) >= wanted and all(look == looks[-1] for look in looks[-wanted:])):
         time.sleep(0.008)
         looks.append(_states(network))
+
+
+def settle_carriers(network: Network, timeout: float = 3.0) -> None:
+    """Waits until the queues of every device fit its carrier as well: a loss of carrier is acted upon up to a second
+    later (``linkwatch_nextevent``), a second after that by the devices above it; meanwhile they still send.
+    """
+    end = time.monotonic() + timeout
+    while time.monotonic() < end and any(_in_doubt(flags) for _, flags, _ in _states(network)):
+        time.sleep(0.02)
+    settle(network)
+
+
+def _in_doubt(flags: int) -> bool:
+    return bool(flags & _IFF_UP) and bool(flags & _IFF_RUNNING) != bool(flags & _IFF_LOWER_UP)
 
 
 def _states(network: Network) -> list[tuple[int, int, bytes]]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
+from tests.property.networks import live_rules
 from tests.property.networks.compare import disagreement
 from tests.property.networks.shrink import shrink
 from tests.property.networks.spec import Spec, digest, to_json
+from tests.property.networks.watch import Played
 from tests.property.networks.worker import Result
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[3]
 REGRESSIONS = Path(__file__).parents[1] / "regressions"
@@ -22,12 +27,15 @@ KEEP = "NETFS_KEEP_REGRESSIONS"
 """Environment variable: where it is 1, a disagreement is written to ``tests/property/regressions``."""
 
 
-class Oracle:
-    """A worker process."""
+class Oracle(Generic[T]):
+    """A worker process, which answers specifications with ``T``."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str, answer: type[T], disagreement: Callable[[Spec, T], str | None]) -> None:
+        """``worker``: a module of this folder; ``disagreement``: what is wrong with an answer, in words."""
+        self._answer = answer
+        self._disagreement = disagreement
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.property.networks.worker"],
+            [sys.executable, "-m", f"tests.property.networks.{worker}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -42,7 +50,7 @@ class Oracle:
         self._process.wait(timeout=30)
         self._process.stdout.close()
 
-    def ask(self, spec: Spec) -> Result:
+    def ask(self, spec: Spec) -> T:
         """Builds the network, probes it, and returns what the kernel did and the simulator said."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -51,20 +59,19 @@ class Oracle:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the worker ended with {self._process.wait(timeout=30)} on seed {spec.seed}")
-        return msgspec.json.decode(line, type=Result)
+        return msgspec.json.decode(line, type=self._answer)
 
-    def judge(self, spec: Spec) -> tuple[Result, str | None]:
+    def judge(self, spec: Spec) -> tuple[T, str | None]:
         """The result, and what kernel and simulator disagree on, where they do so twice and alike."""
         result = self.ask(spec)
-        found = disagreement(spec.probe, result.observed, result.predicted)
+        found = self._disagreement(spec, result)
         if found is None:
             return result, None
         again = self.ask(spec)
-        return again, disagreement(spec.probe, again.observed, again.predicted)
+        return again, self._disagreement(spec, again)
 
     def _disagrees(self, spec: Spec) -> bool:
-        result = self.ask(spec)
-        return disagreement(spec.probe, result.observed, result.predicted) is not None
+        return self._disagreement(spec, self.ask(spec)) is not None
 
     def explain(self, spec: Spec) -> str:
         """A disagreement, shrunk, kept where the environment asks for it, as text to read."""
@@ -80,9 +87,19 @@ class Oracle:
 
 
 @contextmanager
-def oracle() -> Iterator[Oracle]:
-    """An oracle for the time of a block."""
-    found = Oracle()
+def oracle() -> Iterator[Oracle[Result]]:
+    """For the time of a block: plain packets beside the simulator."""
+    found = Oracle("worker", Result, lambda spec, result: disagreement(spec.probe, result.observed, result.predicted))
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@contextmanager
+def live_oracle() -> Iterator[Oracle[Played]]:
+    """For the time of a block: live traces."""
+    found = Oracle("watch", Played, lambda spec, played: live_rules.disagreement(spec.probe, played))
     try:
         yield found
     finally:

@@ -99,7 +99,7 @@ class Session:
 
     def _attempt(self) -> tuple[frozenset[str], frozenset[str], str | None]:
         """(where delivered, where answered, error of the system call) of one probe."""
-        before = self._counts()
+        before = self.counts()
         heard: set[str] = set()
         answered: set[str] = set()
         error = None
@@ -118,7 +118,7 @@ class Session:
             if self.probe.proto == "tcp":
                 with contextlib.suppress(OSError):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        after = self._counts()
+        after = self.counts()
         self._drain()
         rose = {name for name in after if after[name][0] > before[name][0]}
         if self.probe.proto == "icmp":
@@ -139,7 +139,7 @@ class Session:
             if self.listener is not None and fd == self.listener.fileno():
                 heard.add(self.probe.target)
                 with contextlib.suppress(OSError):
-                    _answer(self.listener, self.probe)
+                    answer_one(self.listener, self.probe)
                 continue
             failed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if failed:
@@ -169,7 +169,7 @@ class Session:
                 else:
                     self.listener.recv(65536)
 
-    def _counts(self) -> dict[str, tuple[int, int]]:
+    def counts(self) -> dict[str, tuple[int, int]]:
         """(requests, answers) that each namespace's stack has taken in so far."""
         found = {}
         for name in self.network.fds:
@@ -268,7 +268,7 @@ def _checksum(head: bytes) -> int:
     return int(~(total + (total >> 16)) & 0xFFFF)
 
 
-def _answer(listener: socket.socket, probe: Probe) -> None:
+def answer_one(listener: socket.socket, probe: Probe) -> None:
     """Sends a UDP request back, from the very address it came to."""
     data, control, _, sender = listener.recvmsg(65536, 128)
     for level, kind, value in control:

@@ -156,6 +156,12 @@ SUSPICIONS: dict[str, Kind] = {
         "a TCP flow repeats at least 3 segments and 2 % of its packets: they, or what acknowledges them, are lost",
         "devices' drop counters; if only large segments are repeated, the MTU of the way: `netfs trace` with `--size`",
     ),
+    "segments-late": Kind(
+        "warning",
+        "at least 3 segments and 2 % of a TCP flow's packets come behind later ones: they were lost before this point"
+        " and sent again, or overtaken",
+        "the way from the sender to where was recorded: devices' drop counters; `netfs trace` with `--size`",
+    ),
     "segments-missing": Kind(
         "warning",
         "a TCP flow's sequence jumps at least 3 times and at 2 % of its packets, and what lies between is not repeated:"
@@ -167,7 +173,7 @@ SUSPICIONS: dict[str, Kind] = {
     ),
     "recording-damaged": Kind("warning", "parts of the file could not be read", "the offsets under WARNINGS"),
     "recording-truncated": Kind(
-        "info", "packets of which too little was kept to tell their flow", "a larger snap length (`tcpdump -s 0`)"
+        "warning", "packets of which too little was kept to tell their flow", "a larger snap length (`tcpdump -s 0`)"
     ),
 }
 """By slug."""

@@ -40,6 +40,8 @@ KINDS: dict[tuple[str, int, int], tuple[str, str]] = {
 
 TUNNELS = frozenset({"ipip", "gre", "47", "4", "41"})
 """Protocols that are tunnels themselves, as ``IcmpError.about`` names them."""
+USUAL = frozenset({4789, 6081, 8472})
+"""UDP ports of tunnels (RFC 7348 section 8, RFC 8926 section 3.3; 8472 is Linux's own)."""
 CIRCLE = 16
 """So many hops no packet makes from one tap to another of a cluster."""
 
@@ -63,8 +65,11 @@ def _kind(evidence: Evidence, error: IcmpError) -> tuple[str, str, str, int | No
 
 
 def is_about_a_tunnel(evidence: Evidence, error: IcmpError) -> bool:
-    """Whether the packet that an error quotes is the outer one of a tunnel in this capture."""
-    if error.about in TUNNELS:
+    """Whether the packet that an error quotes is the outer one of a tunnel.
+
+    Of one that a node did not let out, the error is all that there is.
+    """
+    if error.about in TUNNELS or (error.about == "udp" and error.dport in USUAL):
         return True
     ports = {
         each.dport

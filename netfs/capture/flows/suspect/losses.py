@@ -28,11 +28,24 @@ def retransmissions(evidence: Evidence) -> Iterator[Suspicion]:
         yield suspicion("retransmissions", why, found, evidence.trace(worst, "--size 1500"))
 
 
+def late(evidence: Evidence) -> Iterator[Suspicion]:
+    """TCP flows of which much comes behind what follows it."""
+    found = _notable(evidence, lambda flow: flow.late)
+    if found:
+        rest = f", {counted(len(found) - 1, 'other flow')} as well" if len(found) > 1 else ""
+        worst = evidence.flows[found[0]]
+        why = (
+            f"{_flow(worst)}: {worst.late} of {worst.packets} packets come behind later ones{rest}: they were lost"
+            " before this point and sent again, or overtaken"
+        )
+        yield suspicion("segments-late", why, found, evidence.trace(worst, "--size 1500"))
+
+
 def gaps(evidence: Evidence) -> Iterator[Suspicion]:
-    """TCP flows of which segments are missing, and were not repeated afterwards; the recording did not lose them."""
+    """TCP flows of which segments are missing, and did not come afterwards; the recording did not lose them."""
     if evidence.decoded.dropped:
         return
-    found = _notable(evidence, lambda flow: flow.gaps - flow.retransmissions)
+    found = _notable(evidence, lambda flow: flow.gaps - flow.late - flow.retransmissions)
     if found:
         rest = f", {counted(len(found) - 1, 'other flow')} as well" if len(found) > 1 else ""
         worst = evidence.flows[found[0]]
@@ -47,16 +60,25 @@ def recording(evidence: Evidence) -> Iterator[Suspicion]:
     """What the file says of itself."""
     decoded = evidence.decoded
     if decoded.dropped:
-        share = 100 * decoded.dropped / (decoded.dropped + decoded.packets)
-        why = f"{counted(decoded.dropped, 'packet')} ({share:.1f} %) were lost in recording: counts are too small"
+        part = _part(decoded.dropped, decoded.dropped + decoded.packets)
+        were = "was" if decoded.dropped == 1 else "were"
+        why = f"{counted(decoded.dropped, 'packet')} ({part}) {were} lost in recording: counts are too small"
         yield suspicion("recording-dropped", why)
     if decoded.warnings:
         first = decoded.warnings[0]
         why = f"not all of the file could be read, from byte {first.offset}: counts are too small"
         yield suspicion("recording-damaged", why)
     if decoded.truncated:
-        why = f"of {counted(decoded.truncated, 'packet')} too little was kept to tell a flow"
+        part = _part(decoded.truncated, decoded.packets)
+        lacking = f"of {counted(decoded.truncated, 'packet')} ({part}) too little was kept to tell a flow"
+        why = f"{lacking}: packets in a tunnel need a snap length of 128 and more"
         yield suspicion("recording-truncated", why)
+
+
+def _part(number: int, of: int) -> str:
+    """``6.9 %``."""
+    share = 100 * number / max(of, 1)
+    return f"{share:.1f} %" if share >= 0.1 else "less than 0.1 %"
 
 
 def _repeated(flow: Flow) -> int:

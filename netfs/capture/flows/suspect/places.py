@@ -20,7 +20,7 @@ def receivers(evidence: Evidence, topology: Topology) -> Iterator[Suspicion]:
         if one.kind != "vxlan" or one.vni is None or is_for_many(one.dst):
             continue
         node = topology.node_of(one.dst)
-        devices = _devices(topology, node) if node is not None else []
+        devices = _devices(topology, node, ip.family_of(one.dst)) if node is not None else []
         if node is None or not devices:
             continue
         here = [(link, vxlan) for link, vxlan in devices if vxlan.port == one.dport]
@@ -82,9 +82,15 @@ def _distinct(evidence: Evidence) -> Iterator[tuple[Tunnel, list[int]]]:
     yield from found.values()
 
 
-def _devices(topology: Topology, node: NetNsView) -> list[tuple[Link, Vxlan]]:
+def _devices(topology: Topology, node: NetNsView, family: int) -> list[tuple[Link, Vxlan]]:
+    """The VXLAN devices that take packets of a family: each listens in that of its own addresses (vxlan_sock_add)."""
     ports = topology.tunnels.get(node.key, ())
-    return [(port.link, port.link.vxlan) for port in ports if port.link.vxlan is not None]
+    return [
+        (port.link, vxlan)
+        for port in ports
+        if (vxlan := port.link.vxlan) is not None
+        and (vxlan.collect_metadata or ip.family_of(vxlan.local or vxlan.group or "") == family)
+    ]
 
 
 def _pod_subnets(topology: Topology) -> list[tuple[str, str]]:

@@ -1,0 +1,116 @@
+"""The output that the documentation shows is what is printed, in a lab of its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import netfs
+import netfs.lab
+from netfs_cli.render.ink import Ink
+from netfs_cli.render.trace import render
+from tests.unit.pages import DOCS, ROOT, assert_prints, assert_shown, blocks, commands_of, lines_of_shell, scenes
+
+LAB = f"docs-{os.getpid()}"
+
+
+def answer(line: str, **environment: str) -> str:
+    """What a command line prints. Packets go where no file of the checkout is."""
+    (arguments,) = commands_of(line)
+    words = [*arguments[:2], "--name", LAB, *arguments[2:]] if arguments[0] == "lab" else arguments
+    with tempfile.TemporaryDirectory() as folder:
+        words = [f"{folder}/{word}" if word.endswith(".pcapng") else word for word in words]
+        command = [sys.executable, "-m", "netfs_cli", *words]
+        environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1", **environment}
+        environment["PYTHONPATH"] = os.pathsep.join((str(ROOT / "cli"), str(ROOT)))
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode in (0, 1), f"{line}: {done.stderr}"
+        return done.stdout.replace(f"{folder}/", "").replace(LAB, "default").replace("rootless", "as root")
+
+
+@pytest.fixture
+def play(require_program: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
+    """Runs a command line as it is shown, in a lab of its own that answers to the name `default`."""
+    require_program("ip")
+    require_program("ping")
+    yield lambda line: answer(line, NETFS_SOURCE=f"lab:{LAB}")
+    if LAB in netfs.lab.names():
+        netfs.lab.down(LAB)
+
+
+@pytest.mark.parametrize("shown", [["a", "c"], ["a", "b"], ["…", "c", "b"], ["b", "c"], ["a", "x", "…"]], ids=" ".join)
+def test_output_that_is_not_what_is_printed_would_be_noticed(shown: list[str]) -> None:
+    assert_shown("", ["a", "…", "c"], ["a", "b", "c"])
+    with pytest.raises(AssertionError):
+        assert_shown("", shown, ["a", "b", "c"])
+
+
+@pytest.mark.kernel
+def test_the_class_room_of_the_readme_prints_what_is_shown(
+    play: Callable[[str], str], require_program: Callable[[str], str]
+) -> None:
+    require_program("iptables-nft")
+    text = (ROOT / "README.md").read_text()
+    first, *lessons = scenes(text)
+    assert [line.split()[1:3] for line, _ in lessons][:2] == [["lab", "up"], ["trace", "pod-a"]]
+    for line, shown in lessons:
+        assert_prints(line, shown, play(line))
+        if "break" in line:
+            assert_prints(*first, play(first[0]))
+
+
+@pytest.mark.kernel
+def test_the_recipes_that_show_output_print_it(
+    play: Callable[[str], str], require_program: Callable[[str], str]
+) -> None:
+    require_program("iptables-nft")
+    for line, shown in scenes((DOCS / "how-to.md").read_text()):
+        if "netns:" not in line:
+            assert_prints(line, shown, play(line))
+
+
+@pytest.mark.kernel
+def test_where_nobody_can_look_the_page_shows_what_is_printed(play: Callable[[str], str]) -> None:
+    (shown,) = (block for block in blocks((DOCS / "how-to.md").read_text()) if "a plain ping" in "".join(block))
+    play("netfs lab up")
+    play("netfs lab break underlay-drops-vxlan")
+    whole = netfs.load(f"lab:{LAB}")
+    cluster = netfs.Cluster(replace(whole.snapshots, nodes=whole.nodes), whole.uris)
+    trace = cluster.trace("pod-a", "pod-b", live=netfs.Wish(wait_s=0.4))
+    assert_prints("its underlay left out", shown, render(trace, Ink(colour=False), width=None, wide=False))
+
+
+def listened_to() -> bool:
+    """Whether there is a tap in every namespace of the lab."""
+    lab = netfs.lab.status(LAB)
+    sockets = [Path(f"/proc/{member.pid}/net/packet") for member in (*lab.nodes, *lab.pods, lab.fabric)]
+    return all(len(path.read_text().splitlines()) > 1 for path in sockets)
+
+
+@pytest.mark.kernel
+def test_the_page_on_capturing_shows_what_is_heard(play: Callable[[str], str]) -> None:
+    text = (DOCS / "capture.md").read_text()
+    (ping,) = {
+        f"netfs {shlex.join(words)}" for line in lines_of_shell(text) for words in commands_of(line) if "ping" in words
+    }
+    for line, shown in scenes(text):
+        with ThreadPoolExecutor() as other_terminal:
+            printing = other_terminal.submit(play, line)
+            while "capture" in line and not printing.done() and not listened_to():
+                time.sleep(0.01)
+            if "capture" not in line:
+                printing.result()
+            play(ping)
+            assert_prints(line, shown, printing.result())
