@@ -32,6 +32,7 @@ def labs() -> Iterator[Callable[[faults.Fault], LabState]]:
         if wanted not in running:
             running[wanted] = netfs.lab.up(f"faults-{os.getpid()}-{len(running)}", ipv6=True, **fault.lab)
             _await_carrier(running[wanted])
+            _await_addresses(running[wanted])
         return running[wanted]
 
     try:
@@ -46,6 +47,17 @@ def _await_carrier(lab: LabState) -> None:
     for _ in range(30):
         if inside.capture(lab, lab.fabric, Path("/sys/class/net/underlay/operstate").read_text) == "up\n":
             return
+        time.sleep(0.1)
+
+
+def _await_addresses(lab: LabState) -> None:
+    """A link-local address is ``tentative`` until nobody has claimed it (RFC 4862 section 5.4), about a second."""
+
+    def tentative() -> str:
+        return member.run(["ip", "-6", "-o", "address", "show", "tentative"], "").stdout
+
+    deadline = time.monotonic() + 5.0
+    while any(inside.capture(lab, one, tentative) for one in lab.members) and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
