@@ -6,6 +6,7 @@ import json
 import random
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def tap(name: str) -> TapRef:
 
 
 def sight(at: int, name: str, way: str, role: str = "probe", number: int = 0, length: int = 98) -> Sighting:
-    packet = BACK if role == "answer" else THERE
+    packet = BACK if role in ("answer", "error") else THERE
     return Sighting(tap(name), way, at * US, number, role, packet, length)
 
 
@@ -534,3 +535,10 @@ def test_an_address_used_again_at_a_device_of_the_same_name_is_of_the_sighting_n
         drops(149, 1, "NO_TX_TARGET", "vxlan_xmit"),
     ]
     assert told(rows, seen) == [("node1/n2/flannel.1", "NO_TX_TARGET", "vxlan_xmit", 0, "answer")]
+
+
+def test_an_error_about_another_packet_of_the_probe_is_not_about_what_was_seen() -> None:
+    """The answer was lost before any tap, and the error about it goes to who sent it: the host itself."""
+    about_answer = replace(sight(45_000, "b/lo", "out", "error", length=126), packet=Packet("10.0.0.2", "10.0.0.2"))
+    rows = [*PASSED, drops(45_010, 9, "NEIGH_FAILED", "neigh_invalidate")]
+    assert told(rows, [*WAY, about_answer]) == []

@@ -197,6 +197,7 @@ def _copied(
             for one in sightings
             if (one.number, one.role, one.tap.netns_id) == (number, role, error.tap.netns_id)
             and one.at_ns <= error.at_ns
+            and one.packet.src == error.packet.dst  # it is sent to whom the lost packet is from
         ]
         last = max(reversed(before), key=lambda one: one.at_ns, default=None)  # a bridge is heard behind its port
         if last is not None and last.way == "in" and drop.number in _ethertypes(last.packet):

@@ -132,8 +132,8 @@ def _word(
     course: Course, one: Fate, hops: Sequence[Hop], drops: Sequence[KernelWord], numbers: frozenset[int]
 ) -> KernelWord | None:
     """What the kernel said of a drop among these hops, or where the packet went instead."""
-    places = {(hop.node, hop.netns_id, hop.device) for hop in hops}
-    places |= {(seen.tap.node, seen.tap.netns_id, seen.tap.device) for seen in (*one.off, *one.copies)}
+    on_way = {(hop.node, hop.netns_id, hop.device) for hop in hops}
+    places = on_way | {(seen.tap.node, seen.tap.netns_id, seen.tap.device) for seen in (*one.off, *one.copies)}
     last = course.points[one.last] if one.last is not None else None
     predicted = course.way.drop.reason if course.way.drop is not None else None
     found = [
@@ -147,11 +147,14 @@ def _word(
             or (last is not None and key_of(word.tap) == last.key)
         )
     ]
-    return max(
-        found,
-        key=lambda word: (word.reason == predicted, word.number is not None, word.tap is not None, -word.at_ns),
-        default=None,
-    )
+
+    def rank(word: KernelWord) -> tuple[bool, bool, bool, bool, int]:
+        """Before what a copy met elsewhere comes what the packet itself met."""
+        own = word.tap is None or (word.tap.node, word.tap.netns_id, word.tap.device) in on_way
+        own = own or (last is not None and word.tap is not None and key_of(word.tap) == last.key)
+        return word.reason == predicted, own, word.number is not None, word.tap is not None, -word.at_ns
+
+    return max(found, key=rank, default=None)
 
 
 def _where(course: Course, one: Fate, word: KernelWord | None) -> str:

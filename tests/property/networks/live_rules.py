@@ -91,8 +91,8 @@ def _answer(probe: Probe, run: Run, there: Direction, back: Direction, way: Live
     elif there.verdict != DELIVERED:
         if way.verdict not in (UNHEARD, AGREES):
             yield f"the probe is lost, and its answer {way.verdict}: {way.why}"
-    elif probe.proto == "udp" and way.verdict == UNHEARD and run.last[1] is None and back.verdict == DROPPED:
-        return  # no tap sees the answer, and who takes a datagram need not answer
+    elif probe.proto == "udp" and way.verdict == UNHEARD and run.silent:
+        return  # who takes a datagram need not answer
     else:
         yield from _way(back, way, run.last[1])
 

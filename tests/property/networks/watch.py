@@ -28,7 +28,7 @@ from netfs.cluster.endpoint import Endpoint
 from netfs.cluster.topology import Topology
 from netfs.collect.run import BOOT_ID
 from netfs.model.live import Sighting
-from netfs.model.trace import Direction, Trace
+from netfs.model.trace import DROPPED, Direction, Trace
 from netfs.sources.reach import Reach
 from tests.property.networks.build import Network, settle_carriers
 from tests.property.networks.predict import topology
@@ -50,6 +50,8 @@ class Run:
     sightings: tuple[Sighting, ...]
     last: tuple[str | None, str | None]
     """The tap that the prediction sees the packet at last, there and back, on the ways taken."""
+    silent: bool
+    """Whether the answer may be lost, as predicted, before any tap sees it."""
     took: tuple[int, int]
     """How often the kernel's counters say that the target took in the request, and the source the answer."""
 
@@ -97,7 +99,9 @@ def _run(network: Network, session: Session, count: int) -> Run:
     assert answer.live is not None
     ways = (answer.forward, answer.live.forward.branch), (answer.reverse, answer.live.reverse.branch)
     lasts = [_last(read, direction if branch == 0 else direction.branches[branch - 1]) for direction, branch in ways]
-    return Run(answer, tuple(heard.sighting for heard in watched.heard), (lasts[0], lasts[1]), took)
+    back = (answer.reverse, *answer.reverse.branches)
+    silent = any(way.verdict == DROPPED and _last(read, way) is None for way in back)
+    return Run(answer, tuple(heard.sighting for heard in watched.heard), (lasts[0], lasts[1]), silent, took)
 
 
 def predicted(read: Topology, probe: Probe) -> tuple[Trace, datapath.Request]:
