@@ -119,7 +119,8 @@ def trace(
 
     Nothing is sent without --live: the path follows from what the nodes hold. With it, one marked packet is sent from
     SRC, heard at every device of every namespace on its way and around it, and laid beside the prediction; on this
-    host's own kernel, where tracefs may be used, the kernel says where it dropped it.
+    host's own kernel, where tracefs may be used, the kernel says where it dropped it. Where it vanishes in its tunnel
+    between two nodes, a plain ping from one to the other is sent too.
 
     Exit status: 0 delivered, 1 dropped (or lost, seen live) or findings of severity error, 2 usage, 3 undecided.
     """
