@@ -201,6 +201,18 @@ def test_a_hostile_name_does_not_reach_the_terminal(capsys: pytest.CaptureFixtur
     assert "\x1b" not in capsys.readouterr().out
 
 
+@pytest.fixture
+def heeded(number: int) -> Iterator[None]:
+    """A signal that is not ignored: nohup(1) has SIGHUP ignored, and whoever begins in the background SIGINT."""
+    ignored = signal.getsignal(number) == signal.SIG_IGN
+    if ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    if ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_recording_well(run: Run, library: Library, number: int) -> None:
     before = signal.getsignal(number)

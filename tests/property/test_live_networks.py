@@ -23,7 +23,7 @@ from tests.property.networks.watch import Played
 
 pytestmark = pytest.mark.kernel
 
-NETWORKS = 40
+NETWORKS = 16
 CHUNK = 10
 SOAK = int(os.environ.get("NETFS_SOAK", "5000"))
 """Fresh networks that a soak plays."""
