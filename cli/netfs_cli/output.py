@@ -71,7 +71,7 @@ def _encoded(answer: DataclassInstance) -> bytes:
     import msgspec
 
     written = msgspec.json.encode(answer)
-    schema = b'"schema":' + msgspec.json.encode(answer.schema)  # type: ignore[attr-defined]
+    schema = b'"schema":' + msgspec.json.encode(answer.schema)  # type: ignore[attr-defined]  # every answer has one
     assert written.endswith(schema + b"}")
     rest = written[1 : -len(schema) - 1].rstrip(b",")
     return b"{" + schema + (b"," if rest else b"") + rest + b"}"

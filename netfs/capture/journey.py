@@ -10,16 +10,12 @@ from typing import BinaryIO
 from netfs.capture.compare.align import fits
 from netfs.capture.compare.ground import Key, key_of
 from netfs.capture.compare.points import Point, expected
+from netfs.capture.file import linktype
 from netfs.capture.file.writer import PcapngWriter
 from netfs.capture.live import Heard, Watched
 from netfs.cluster.topology import Topology
 from netfs.model.live import Live, LiveWay, Sighting, TapRef
 from netfs.model.trace import Direction, Trace
-
-LINKTYPE_ETHERNET = 1
-LINKTYPE_RAW = 101
-ETHERNET_LIKE = frozenset({1, 772})
-"""ARPHRD_ETHER and ARPHRD_LOOPBACK: devices whose frames begin with a MAC header."""
 
 
 @contextmanager
@@ -63,9 +59,9 @@ def write(stream: BinaryIO, topology: Topology, watched: Watched) -> None:
 
 
 def _interface(writer: PcapngWriter, tap: TapRef, heard: Heard) -> int:
-    linktype = LINKTYPE_ETHERNET if heard.frame.hatype in ETHERNET_LIKE else LINKTYPE_RAW
+    kind = linktype.of_device(heard.frame.hatype)
     where = f"{tap.device} in network namespace {tap.netns_id} ({tap.netns} on {tap.node})"
-    return writer.add_interface(tap.name, linktype, description=where)
+    return writer.add_interface(tap.name, kind, description=where)
 
 
 def _about(trace: Trace) -> str:

@@ -15,7 +15,7 @@ from netfs.capture.compare.compare import compare
 from netfs.capture.compare.kernel import tie
 from netfs.capture.filter import program
 from netfs.capture.marker import Marker
-from netfs.capture.orders import listened, marker_of, orders_of, placed, reachable, sender_of, source_of, ways
+from netfs.capture.orders import listened, marker_of, orders_of, placed, reachable, sender_of, source_of
 from netfs.capture.probe import recognise
 from netfs.capture.seen import Seen, Sent
 from netfs.capture.stations import Ended, Frame, Lost, Opened, Stations
@@ -104,7 +104,7 @@ def _patience(trace: Trace, wish: Wish, *, told: bool) -> float:
     """Seconds to wait for answers: where the kernel tells of its drops, and one for want of a neighbour is predicted,
     long enough for the kernel to give him up.
     """
-    drops = [way.drop.reason for way in ways(trace) if way.drop is not None]
+    drops = [way.drop.reason for way in trace.ways if way.drop is not None]
     return max(wish.wait_s, ASKING_S) if told and ASKED_FOR.intersection(drops) else wish.wait_s
 
 

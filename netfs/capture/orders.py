@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from netfs.capture.compare.places import namespaces
 from netfs.capture.marker import TUNNELS, Marker
@@ -14,7 +14,7 @@ from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
 from netfs.errors import SourceError
 from netfs.model.packet import Packet
-from netfs.model.trace import Direction, Trace
+from netfs.model.trace import Trace
 from netfs.sources.reach import Reach
 
 NUMBERS = {("icmp", 4): 1, ("icmp", 6): 58, ("tcp", 4): 6, ("tcp", 6): 6, ("udp", 4): 17, ("udp", 6): 17}
@@ -27,8 +27,8 @@ SHORTEST, TCP_SHORTEST = 28, 40
 
 def marker_of(topology: Topology, trace: Trace, asked: Packet) -> Marker:
     """A new mark, the ports by which UDP's answers are known, and those behind which there may be a tunnel."""
-    packets = [hop.packet for way in ways(trace) for hop in way.hops]
-    there = [hop.packet for way in (trace.forward, *trace.forward.branches) for hop in way.hops]
+    packets = [hop.packet for way in trace.ways for hop in way.hops]
+    there = [hop.packet for way in trace.forward.ways for hop in way.hops]
     pairs = {(one.sport, one.dport) for one in (asked, *packets) if one.sport is not None and one.dport is not None}
     devices = {
         link.vxlan.port for view in topology.views.values() for link in view.netns.links if link.vxlan is not None
@@ -43,13 +43,6 @@ def marker_of(topology: Topology, trace: Trace, asked: Packet) -> Marker:
         targets=frozenset(port for one in there if (port := one.dport) is not None),
         tunnels=tuple(sorted({*TUNNELS, *devices})),
     )
-
-
-def ways(trace: Trace) -> Iterator[Direction]:
-    """Every way there and back."""
-    for direction in (trace.forward, trace.reverse):
-        yield direction
-        yield from direction.branches
 
 
 def source_of(topology: Topology, trace: Trace) -> NetNsView:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from netfs.capture.file import linktype
 from netfs.capture.seen import Sent
 from netfs.capture.stations import Frame, Lost
 from netfs.cluster.netns import NetNsView
@@ -19,9 +20,6 @@ ROUND_S = 0.2
 OUTGOING = 4
 """PACKET_OUTGOING (include/uapi/linux/if_packet.h)."""
 ARPHRD_LOOPBACK = 772
-LINKTYPES = {1: 1, ARPHRD_LOOPBACK: 1}
-"""LINKTYPE_* by ARPHRD_*: frames begin with an Ethernet header."""
-LINKTYPE_RAW = 101
 """Those of other devices begin with IP."""
 
 Place: TypeAlias = tuple[str, int]
@@ -191,7 +189,7 @@ class Recording:
         tap = TapRef(node, self._names[node, netns], netns, name, index)
         interface = self._writer.add_interface(
             tap.name,
-            LINKTYPES.get(arp_type, LINKTYPE_RAW),
+            linktype.of_device(arp_type),
             self._wish.snaplen,
             description=f"device {index} of network namespace {tap.netns} (net:[{netns}]) on {node}",
         )

@@ -10,7 +10,7 @@ from netfs.diagnose.checks import network_policies, proxies
 from netfs.diagnose.checks.services import refused
 from netfs.diagnose.commands import advised
 from netfs.diagnose.evidence import Evidence
-from netfs.diagnose.traced import asked_for, ways
+from netfs.diagnose.traced import asked_for
 from netfs.model.trace import Drop, Finding, Trace
 
 UNSERVED = ("has no endpoints", "has no local endpoints", "@no-endpoint-", "kube-proxy reject-chain")
@@ -54,14 +54,14 @@ def _unserved(known: Evidence, trace: Trace, drop: Drop) -> Finding | None:
         return None
     if REJECTED in drop.why:
         return refused(match.view)
-    way = next(way for way in ways(trace.forward) if way.hops)
+    way = next(way for way in trace.forward.ways if way.hops)
     target = f"{way.hops[0].packet.dst}:{way.hops[0].packet.dport}"
     return proxies.no_local(node, match.view, target, [], "error")
 
 
 def shortened(trace: Trace, drop: Drop) -> Finding | None:
     """`firewall-rule-drops` of a TTL that ran out because a rule set it, and no route led in a circle."""
-    found = (way for each in (trace.forward, trace.reverse) for way in ways(each) if way.drop is drop)
+    found = (way for way in trace.ways if way.drop is drop)
     for before, hop in pairwise(next(found, trace.forward).hops):
         rule = next((each for each in hop.rules if each.decided and _SETS_TTL.search(each.rule)), None)
         if rule is None or hop.packet.ttl >= before.packet.ttl:
@@ -83,7 +83,7 @@ def _unwelcome(known: Evidence, trace: Trace, drop: Drop) -> Finding | None:
     match, sent = asked_for(known, trace)
     if match is None or sent is None or not any(each in drop.why for each in PROXYS):
         return None
-    source = next((way.hops[-1].packet.src for way in ways(trace.forward) if way.drop is drop), None)
+    source = next((way.hops[-1].packet.src for way in trace.forward.ways if way.drop is drop), None)
     if source is None or not proxies.unwelcome(match, source):
         return None
     name = match.view.name
@@ -103,11 +103,11 @@ def _invalid(trace: Trace, drop: Drop, state: list[Finding]) -> Finding | None:
 
     Repaired by the route that leads the answers there, where one is known to be wrong; else by the rule.
     """
-    way = next((way for way in ways(trace.reverse) if way.drop is drop), None)
+    way = next((way for way in trace.reverse.ways if way.drop is drop), None)
     if way is None or not way.hops or "invalid" not in f"{drop.why} {way.hops[-1].evidence}".lower():
         return None
     here = way.hops[-1].netns_id
-    if any(hop.netns_id == here for each in ways(trace.forward) for hop in each.hops):
+    if any(hop.netns_id == here for each in trace.forward.ways for hop in each.hops):
         return None
     why = f"{drop.netns} sees the answers of the connection and not its packets, and takes them for invalid: {drop.why}"
     found = Finding(

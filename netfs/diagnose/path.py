@@ -59,7 +59,7 @@ def examine_path(topology: Topology, trace: Trace) -> tuple[Finding, ...]:
     known = evidence(topology)
     views = _views(known, trace)
     state = [*_of_state(known, trace, views), *traced.shown(known, trace)]
-    drops = [way.drop for each in (trace.forward, trace.reverse) for way in traced.ways(each) if way.drop is not None]
+    drops = [way.drop for way in trace.ways if way.drop is not None]
     shown = [finding for drop in drops if (finding := _of_drop(known, trace, drop, state)) is not None]
     unseen = [finding for each in (trace.forward, trace.reverse) for finding in _unseen(each)]
     first = shown[0].slug if shown else next((slug for drop in drops if (slug := _slug(drop))), None)
@@ -72,7 +72,7 @@ def _views(known: Evidence, trace: Trace) -> list[NetNsView]:
     spaces: set[tuple[str, int]] = set()
     kernels = known.kernels
     for direction in (trace.forward, trace.reverse):
-        for way in traced.ways(direction):
+        for way in direction.ways:
             spaces.update((hop.node, hop.netns_id) for hop in way.hops)
     for name, netns in spaces:
         kernel = kernels.get(name)

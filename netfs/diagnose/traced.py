@@ -15,15 +15,10 @@ from netfs.diagnose.checks.serving import Client
 from netfs.diagnose.evidence import SAMPLE, Evidence
 from netfs.model import ip
 from netfs.model.packet import Packet
-from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Direction, Finding, Hop, Trace
+from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Finding, Hop, Trace
 
 MASQUERADE_MARK = 0x4000
 """What kube-proxy marks packets with that it will masquerade (``--iptables-masquerade-bit`` 14)."""
-
-
-def ways(direction: Direction) -> tuple[Direction, ...]:
-    """A direction's ways: the worst, and its branches."""
-    return (direction, *direction.branches)
 
 
 def behind(known: Evidence, trace: Trace) -> Iterator[NetNsView]:
@@ -67,7 +62,7 @@ def _to_nobody(known: Evidence, trace: Trace) -> Iterator[Finding]:
     """`service-rules-stale` where nobody asked the API: the packet is translated to an address that no pod has."""
     if known.topology.kubernetes is not None:
         return
-    for way in ways(trace.forward):
+    for way in trace.forward.ways:
         for before, hop in pairwise(way.hops):
             view = _view(known, hop) if hop.packet.dst != before.packet.dst else None
             owner = known.nobodys(hop.packet.dst) if view is not None and view.is_node else None
@@ -109,7 +104,7 @@ def _client(trace: Trace, node: NetNsView, sent: Packet) -> Client | None:
 
 
 def _translated(trace: Trace, sent: Packet) -> bool:
-    return any(hop.packet.dst != sent.dst for way in ways(trace.forward) for hop in way.hops)
+    return any(hop.packet.dst != sent.dst for way in trace.forward.ways for hop in way.hops)
 
 
 def _tracked(known: Evidence, trace: Trace) -> Iterator[Finding]:
@@ -131,7 +126,7 @@ def _view(known: Evidence, hop: Hop) -> NetNsView | None:
 def _unknown_rules(trace: Trace) -> Iterator[Finding]:
     """`firewall-unknown-match`: the verdict is unknown by a rule."""
     for direction in (trace.forward, trace.reverse):
-        for way in ways(direction):
+        for way in direction.ways:
             last = way.hops[-1] if way.hops else None
             if way.verdict == UNKNOWN and way.unknown and last is not None and last.stage == "netfilter" and last.rules:
                 yield Finding(
@@ -172,7 +167,7 @@ def _marked(known: Evidence, trace: Trace) -> Iterator[Finding]:
     """`masquerade-missing`: kube-proxy marked the packet for it, and its node sent it on from the client's address."""
     if trace.verdict == DELIVERED or asked_for(known, trace)[0] is None:
         return
-    for way in ways(trace.forward):
+    for way in trace.forward.ways:
         for before, hop in pairwise(way.hops):
             view = _view(known, hop) if hop.packet.dst != before.packet.dst else None
             if view is None or not view.is_node or not hop.packet.mark & MASQUERADE_MARK:
@@ -188,7 +183,7 @@ def _marked(known: Evidence, trace: Trace) -> Iterator[Finding]:
 def _by_mark(known: Evidence, trace: Trace) -> Iterator[Finding]:
     """`rule-shadows-main` of a lost packet that a rule of the firewall had marked for a table of its own."""
     for each in (trace.forward, trace.reverse):
-        for way in ways(each) if each.verdict != DELIVERED else ():
+        for way in each.ways if each.verdict != DELIVERED else ():
             bare = [hop for hop in way.hops if hop.packet.mark and hop.packet.outer is None]
             for hop in {(hop.node, hop.netns_id, hop.packet.mark, hop.packet.dst): hop for hop in bare}.values():
                 view = _view(known, hop)

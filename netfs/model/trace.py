@@ -103,6 +103,11 @@ class Direction:
     reached: EndpointRef | None = None
     """Who took the packet, where that is somebody else than was named: the backend of a Service."""
 
+    @property
+    def ways(self) -> tuple[Direction, ...]:
+        """Every way it may go: this one, the worst, then its branches."""
+        return (self, *self.branches)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -147,3 +152,8 @@ class Trace:
     live: Live | None = None
     """What was seen of a real packet (``--live``)."""
     schema: str = SCHEMA
+
+    @property
+    def ways(self) -> tuple[Direction, ...]:
+        """Every way there, then every way back."""
+        return (*self.forward.ways, *self.reverse.ways)

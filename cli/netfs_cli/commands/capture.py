@@ -136,7 +136,7 @@ def _writer(opened: ExitStack, write: str | None, ports: tuple[int, ...], *, lin
     from netfs.capture.spool import Spool
 
     place = sys.stdout.fileno() if write == "-" else write
-    file = opened.enter_context(open(place, "wb", buffering=0, closefd=write != "-"))  # noqa: SIM115 (the stack closes it)
+    file = opened.enter_context(open(place, "wb", buffering=0, closefd=write != "-"))  # noqa: SIM115  # the stack closes it
     name = "standard output" if write == "-" else write
     return PcapngWriter(Spool(file.fileno(), name), application=f"netfs {__version__}")
 

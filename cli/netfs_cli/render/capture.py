@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+from netfs.capture.file.linktype import ETHERNET
 from netfs.model.text import printable
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.table import table
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 FEW = 3
 """Taps that the counter names."""
-LINKTYPE_ETHERNET = 1
 _UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
@@ -27,9 +27,9 @@ class Lines:
         self._tunnels = tunnels
         self._taps: list[tuple[str, bool]] = []
 
-    def add_interface(self, name: str, linktype: int, snaplen: int, description: str) -> int:  # noqa: ARG002
+    def add_interface(self, name: str, linktype: int, snaplen: int, description: str) -> int:  # noqa: ARG002  # a Writer's signature
         """A device; its number."""
-        self._taps.append((printable(name), linktype == LINKTYPE_ETHERNET))
+        self._taps.append((printable(name), linktype == ETHERNET))
         return len(self._taps) - 1
 
     def write(self, interface: int, at_ns: int, data: bytes, length: int, *, way: str) -> None:
@@ -51,7 +51,7 @@ class Lines:
 class Nothing:
     """Takes packets and keeps none: they are counted alone."""
 
-    def add_interface(self, name: str, linktype: int, snaplen: int, description: str) -> int:  # noqa: ARG002
+    def add_interface(self, name: str, linktype: int, snaplen: int, description: str) -> int:  # noqa: ARG002  # a Writer's signature
         """A number."""
         return 0
 

@@ -45,7 +45,7 @@ def render(trace: Trace, ink: Ink, *, width: int | None, wide: bool) -> str:
         lines += story.direction("BACK", trace.reverse, _ends(trace, ink, back=True))
     else:
         lines += [ink.bold("BACK") + "  " + column(_no_answer(trace), 6, width), ""]
-    if not wide and any(rules.hidden(hop) for way in ways.each(trace) for hop in way.hops):
+    if not wide and any(rules.hidden(hop) for way in trace.ways for hop in way.hops):
         lines += [ink.dim("Hops whose rules decided nothing are left out; -o wide shows them."), ""]
     if trace.live is not None:
         lines += live.heard(trace.live, ink, width)

@@ -12,14 +12,9 @@ def backends(trace: Trace, ink: Ink) -> list[str]:
     arrow = ink.sign("→")
     return [
         f"  {arrow} {_end(way.reached)}{_share(way, '  ')}{_failed(way)}"
-        for way in (trace.forward, *trace.forward.branches)
+        for way in trace.forward.ways
         if way.reached is not None
     ]
-
-
-def each(trace: Trace) -> tuple[Direction, ...]:
-    """Every way there and back."""
-    return (trace.forward, *trace.forward.branches, trace.reverse, *trace.reverse.branches)
 
 
 def named(way: Direction, number: int) -> str:

@@ -72,7 +72,7 @@ def courses(
     there unseen if it was seen later.
     """
     found: list[Course] = []
-    for branch, way in enumerate((direction, *direction.branches)):
+    for branch, way in enumerate(direction.ways):
         points = expected(topology, way)
         heard = tuple(index for index, point in enumerate(points) if point.sure and point.key in listening)
         runs = {number: align(points, ones) for number, ones in packets.items()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netfs.capture.compare.ground import views
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.cluster.topology import Topology
-from netfs.model.trace import Direction, Trace
+from netfs.model.trace import Trace
 
 AROUND = 32
 """Namespaces that are listened in beside those of the ways; one socket each."""
@@ -21,7 +21,7 @@ def namespaces(topology: Topology, trace: Trace) -> tuple[NetNsView, ...]:
     """
     known = views(topology)
     found: dict[NetNsKey, NetNsView] = {}
-    for way in _ways(trace):
+    for way in trace.ways:
         for hop in way.hops:
             view = known.get((hop.node, hop.netns_id))
             if view is not None:
@@ -32,12 +32,6 @@ def namespaces(topology: Topology, trace: Trace) -> tuple[NetNsView, ...]:
             break
         found.setdefault(view.key, view)
     return tuple(found.values())
-
-
-def _ways(trace: Trace) -> Iterator[Direction]:
-    for direction in (trace.forward, trace.reverse):
-        yield direction
-        yield from direction.branches
 
 
 def _around(topology: Topology, trace: Trace, on_way: tuple[NetNsView, ...]) -> Iterator[NetNsView]:
@@ -52,7 +46,7 @@ def _around(topology: Topology, trace: Trace, on_way: tuple[NetNsView, ...]) -> 
 
 def _ends(topology: Topology, trace: Trace) -> Iterator[NetNsView]:
     """Who holds the addresses that the trace is about, and their nodes."""
-    reached = [way.reached.ip for way in _ways(trace) if way.reached is not None]
+    reached = [way.reached.ip for way in trace.ways if way.reached is not None]
     for address in (trace.source.ip, trace.destination.ip, *reached):
         for port in topology.owners.get(address, ()):
             yield port.view

@@ -191,7 +191,7 @@ def refused(direction: Direction, errors: Sequence[str]) -> LiveWay:
     if not errors:
         return LiveWay(UNHEARD, "nothing was sent")
     told = words.listed(errors)
-    for branch, way in enumerate((direction, *direction.branches)):
+    for branch, way in enumerate(direction.ways):
         drop = way.drop
         if drop is not None and all(error == drop.reason or error in REFUSALS.get(drop.reason, ()) for error in errors):
             return LiveWay(AGREES, f"the kernel refused to send it: {told}", branch=branch)
@@ -205,7 +205,7 @@ def unpredicted(direction: Direction, sightings: Sequence[Sighting], home: Place
     """
     if not sightings:
         return LiveWay(AGREES, "no answer was seen, and none was predicted")
-    refusing = {way.drop.reason for way in (direction, *direction.branches) if way.drop is not None}
+    refusing = {way.drop.reason for way in direction.ways if way.drop is not None}
     if not refusing.isdisjoint(RESETTING) and all("rst" in (one.packet.tcp_flags or "") for one in sightings):
         return LiveWay(AGREES, "only a reset was seen: the port was refused")
     numbers = {one.number for one in sightings}
