@@ -12,6 +12,7 @@ from netfs.capture.filter import program
 from netfs.capture.filter.expression import of_addresses
 from netfs.capture.filter.parse import parse
 from netfs.capture.marker import Marker
+from tests.bench.slack import SLACK
 from tests.kernel.test_capture_filter_kernel import TOKEN, asked
 from tests.unit.filter_frames import HOSTS, MACS, kit
 
@@ -41,4 +42,4 @@ def test_what_does_not_pass_costs_little(require_program: Callable[[str], str]) 
     for kind, (tap, *added) in zip(frames(), answers, strict=True):
         for (name, code), more in zip(codes.items(), added, strict=True):
             print(f"{kind}: a tap {tap:.0f} ns; {name}, {len(code) // 8} instructions: {more:+.0f} ns")
-            assert kind != "plain" or more < tap, name
+            assert kind != "plain" or more < tap * SLACK, name

@@ -19,6 +19,7 @@ from netfs.api import Cluster
 from netfs.cluster.netns import NetNsView
 from netfs.datapath.netfilter import ruleset
 from netfs.model.snapshot import Firewall, NodeSnapshot, Snapshots
+from tests.bench.slack import SLACK
 from tests.unit import clusters
 from tests.unit.kube_proxy_text import kube_proxy, vip
 
@@ -30,8 +31,6 @@ ASKED = (SERVICES // 2, 7, SERVICES - 1)
 POD = "10.244.2.2"
 TRACE_BAR = 5.0
 """Milliseconds."""
-SLACK = 1.5
-"""How far beyond the bar a measurement may be on a machine that has other work: the figures are printed."""
 
 
 def restore_ms(program: str, text: str) -> float:

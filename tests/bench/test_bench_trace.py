@@ -21,6 +21,7 @@ import pytest
 
 from netfs.api import Cluster
 from netfs.model.snapshot import Firewall, NetNs, NodeSnapshot, Snapshots
+from tests.bench.slack import SLACK
 from tests.unit import clusters, services
 
 pytestmark = pytest.mark.bench
@@ -69,8 +70,8 @@ def test_bench_trace_on_small_and_large_clusters() -> None:
         f", fresh pairs {fresh:.2f} ms (ratio {fresh / few:.1f}), the very first {first:.0f} ms"
         f"; doctor {doctor / 1000:.1f} s, {doctor / len(large.topology.views):.3f} ms a namespace"
     )
-    assert few <= 1.0
-    assert many <= 2.0
+    assert few <= 1.0 * SLACK
+    assert many <= 2.0 * SLACK
     assert fresh <= 10 * few
 
 
@@ -116,5 +117,5 @@ def test_bench_trace_through_the_rules_of_flannel_and_kube_proxy(mode: str) -> N
         f"\ntrace through the rules of flannel and kube-proxy ({mode}): pod to pod {pod:.2f} ms"
         f", to a Service of two backends {service:.2f} ms, the very first {first:.0f} ms"
     )
-    assert pod <= 4.0
-    assert service <= 8.0
+    assert pod <= 4.0 * SLACK
+    assert service <= 8.0 * SLACK
