@@ -1,4 +1,4 @@
-"""netfs shows, on real Linux nodes, how a packet gets from one pod to another.
+"""netfs shows, on real Linux nodes, how a packet gets from one pod to another, and where a container's files come from.
 
 Whatever the command does is two lines of Python:
 
@@ -17,9 +17,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from netfs import lab as lab
+    from netfs import overlay as overlay
     from netfs.api import Cluster as Cluster
     from netfs.api import decode as decode
     from netfs.api import dumps as dumps
+    from netfs.api import layers as layers
     from netfs.api import load as load
     from netfs.api import save as save
     from netfs.capture.wish import Wish as Wish
@@ -59,16 +61,19 @@ _HOMES = {
     "Wish": "netfs.capture.wish",
     "decode": "netfs.api",
     "dumps": "netfs.api",
+    "layers": "netfs.api",
     "load": "netfs.api",
     "save": "netfs.api",
 }
 
-__all__ = ["__version__", "lab", *sorted(_HOMES)]
+_ROOMS = ("lab", "overlay")
+
+__all__ = ["__version__", *_ROOMS, *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "lab":
-        return import_module("netfs.lab")
+    if name in _ROOMS:
+        return import_module(f"netfs.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'netfs' has no attribute {name!r}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netfs.model.flows import Decoded
     from netfs.model.snapshot import Gap, NodeSnapshot, Snapshots
     from netfs.model.trace import Direction, Finding, Trace
+    from netfs.overlay.layer_stores import LayerStores
 
 BY_RULES = frozenset({"firewall-rule-drops", "firewall-forward-drop"})
 """What a drop by a rule is called where nobody knows what the rule is there for."""
@@ -252,3 +253,19 @@ def save(snapshots: Snapshots, path: str | Path) -> None:
     from netfs.sources import document
 
     document.write(snapshots, Path(path))
+
+
+def layers(*uris: str, root: str | None = None, progress: Callable[[int], None] | None = None) -> LayerStores:
+    """The layer stores of the nodes of one or several sources, as ``load`` takes them; of ``root`` where it is given.
+
+    ``progress`` is called with the number of directory entries read so far. Raises SourceUriError, LabError as ``load``
+    does, and SourceError where no store is there, or a source has no files of layers.
+    """
+    from netfs import overlay
+
+    if root is not None:
+        return overlay.open(root, progress=progress)
+    from netfs.overlay.reading import of_nodes
+    from netfs.sources.roots import roots
+
+    return of_nodes(roots(uris), progress)

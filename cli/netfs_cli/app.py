@@ -13,6 +13,7 @@ COMMANDS = {
     "decode": ("netfs_cli.commands.decode", "The flows of a capture, and what is suspicious about them."),
     "capture": ("netfs_cli.commands.capture", "Packets at every device of every node, in one file."),
     "get": ("netfs_cli.commands.get", "Nodes, pods and links that were found."),
+    "layers": ("netfs_cli.commands.layers", "Where a file of a container comes from, who owns a layer."),
     "doctor": ("netfs_cli.commands.doctor", "Everything that is wrong, on every node."),
     "explain": ("netfs_cli.commands.explain", "What a fault is, how it shows, how to repair it."),
     "collect": ("netfs_cli.commands.collect", "Snapshots of every node, in one file."),
@@ -21,6 +22,7 @@ COMMANDS = {
 EXAMPLES = """
 netfs lab up                                   a cluster to try things on
 netfs trace pod-a pod-b                        where does the packet go?
+netfs layers which pod-a /etc/hosts            where does this file come from?
 netfs doctor                                   what is wrong here?
 netfs collect -w cluster.json.zst              take the evidence home
 netfs trace pod-a pod-b --source file:cluster.json.zst
@@ -44,6 +46,6 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 )
 @click.pass_context
 def app(ctx: click.Context) -> None:
-    """Show how a packet gets from one pod to another, prove it against the kernel, and say what is broken."""
+    """Show how a packet gets from one pod to another and where its files come from, and say what is broken."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

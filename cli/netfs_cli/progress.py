@@ -20,8 +20,9 @@ PATIENCE = 1.0
 class Progress:
     """Called with what is done and how much there is to do (None: not known); gone when its block ends."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, unit: str = "bytes") -> None:
         self._what = what
+        self._unit = unit
         self._began = monotonic()
         self._watched = sys.stderr.isatty()
         self._bar: Bar | None = None
@@ -37,7 +38,7 @@ class Progress:
             self._bar.stop()
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Bytes read so far."""
+        """How many bytes, or entries, were read so far."""
         if not self._watched or (self._bar is None and monotonic() - self._began < PATIENCE):
             return
         if self._bar is None:
@@ -51,7 +52,8 @@ class Progress:
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn(escape(printable(self._what))), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        count = DownloadColumn() if self._unit == "bytes" else TextColumn(f"{{task.completed:,}} {self._unit}")
+        columns = (TextColumn(escape(printable(self._what))), BarColumn(), count, TimeRemainingColumn())
         bar = Bar(*columns, console=Console(stderr=True), transient=True)
         bar.start()
         return bar, bar.add_task("", total=total)

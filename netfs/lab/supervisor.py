@@ -147,7 +147,7 @@ def _node(
     notes = list(member.enter(this.name))
     parent.tell("born")
     member.write_sysctls(commands.sysctls("node"))
-    merged = _mount_layers(whole, this, order, notes)
+    docker, merged = _mount_layers(whole, this, order, notes)
     pods = [
         member.spawn(pod.name, partial(_pod, whole=whole, this=pod, order=order, host_proc=host_proc, merged=merged))
         for pod in whole.pods_of[this.name]
@@ -162,10 +162,11 @@ def _node(
     notes += rules.load(whole, this, order["proxy"], objects)
     if order["enforce"]:
         rules.enforce(whole, this, objects, {pod.name: services.labels(objects, pod.name) for pod in whole.pods})
-    for child in pods:
+    for child, pod in zip(pods, whole.pods_of[this.name], strict=True):
         report = child.expect("up")
         pids |= report["pids"]
         notes += report["notes"]
+        store.start_container(docker, pod, report["pids"][pod.name])
     parent.tell("up", pids=pids, notes=notes)
     _close(parent, pods)
     member.rest()
@@ -179,20 +180,25 @@ def _close(parent: Parent, children: list[Child]) -> None:
     os.close(parent.go)
 
 
-def _mount_layers(whole: plan.Plan, this: plan.NodePlan, order: dict[str, Any], notes: list[str]) -> dict[str, str]:
-    """Make the node's store and mount each pod's layers; the mount points by pod."""
-    root = Path(order["folder"], this.name, "docker", "overlay2")
-    image = store.make_image(root, this.name)
-    merged = {}
+def _mount_layers(
+    whole: plan.Plan, this: plan.NodePlan, order: dict[str, Any], notes: list[str]
+) -> tuple[store.Store, dict[str, str]]:
+    """Make the node's store, and mount each pod's layers; the store, and the mount points by pod."""
+    docker = store.make(str(Path(order["folder"], this.name, "docker")), this.name, rootless=not order["root"])
+    merged: dict[str, str] = {}
+    refused = False
     for pod in whole.pods_of[this.name]:
-        layers = store.make_container(root, pod.name, pod.container, image, not order["root"])
+        layers = store.make_container(docker, pod)
+        if refused:
+            continue
         try:
             linux.mount("overlay", layers.target, "overlay", 0, layers.options)
         except OSError as error:
             notes.append(f"no overlay mounts ({os.strerror(error.errno or 0)})")
-            break
-        merged[pod.name] = layers.target
-    return merged
+            refused = True
+        else:
+            merged[pod.name] = layers.target
+    return docker, merged
 
 
 def _pod(

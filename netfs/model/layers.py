@@ -47,6 +47,8 @@ class Mount:
     """A process that has it mounted: its root is ``/proc/PID/root``."""
     kind: str = "overlay"
     """The file system: ``overlay``, ``fuse.fuse-overlayfs``."""
+    root: str = "/"
+    """The directory of the overlay that is mounted there; another than ``/``: a bind mount of a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,9 @@ class Container:
     """Its name within the pod (``io.kubernetes.container.name``); ``sandbox`` for the one that only holds the pod."""
     created_at: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    """What is mounted over its files, by the path in the container: ``/etc/hosts`` to where it comes from on the node,
+    or the kind of file system (``tmpfs``)."""
 
 
 @dataclass(frozen=True, slots=True)

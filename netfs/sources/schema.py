@@ -6,13 +6,19 @@ from typing import Any
 
 import msgspec
 
-from netfs.model import flows, recorded, snapshot, trace
+from netfs.model import flows, layer_answers, recorded, snapshot, trace
 
 KINDS: dict[str, type] = {
     snapshot.SCHEMA: snapshot.Snapshots,
     trace.SCHEMA: trace.Trace,
     flows.SCHEMA: flows.Decoded,
     recorded.SCHEMA: recorded.Recorded,
+    layer_answers.LS: layer_answers.Layers,
+    layer_answers.SHOW: layer_answers.ChainShown,
+    layer_answers.WHICH: layer_answers.Which,
+    layer_answers.DIFF: layer_answers.Diff,
+    layer_answers.USAGE: layer_answers.Usage,
+    layer_answers.ORPHANS: layer_answers.Orphans,
 }
 
 

@@ -8,9 +8,6 @@ from typing import Protocol
 
 from netfs.model.layers import MountOptions
 
-MARK_BYTES = 4096
-"""No mark of overlayfs is longer: a redirect is a path, below PATH_MAX."""
-
 
 class Status(Protocol):
     """lstat(2) of an object; ``os.stat_result`` is one."""

@@ -1,0 +1,323 @@
+"""``netfs layers``: where a file of a container comes from, and who owns a directory of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from netfs_cli import options, output
+from netfs_cli.command import Group
+from netfs_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from netfs.model.layer_answers import Verified
+    from netfs.overlay.layer_stores import LayerStores
+
+F = TypeVar("F", bound=Callable[..., Any])
+FORMS = ("text", "wide", "json", "yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Every mounted overlay beside the merged view."""
+
+    mounts: tuple[Verified, ...]
+    schema: str = "netfs.verify/v1"
+
+
+def _root(command: F) -> F:
+    return click.option(
+        "--root",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="Read the stores below DIR: a disk image that is mounted, a store that was copied off a machine, or an "
+        "engine's folder. No engine need run.",
+    )(command)
+
+
+def _chosen(command: F) -> F:
+    return click.option(
+        "-c", "--container", metavar="NAME", default="", help="Which container of a pod that has several."
+    )(command)
+
+
+@contextmanager
+def _stores(settings: Settings, root: str | None) -> Iterator[LayerStores]:
+    """The stores that are meant, with a bar where it takes long."""
+    import netfs
+    from netfs_cli.progress import Progress
+
+    with (
+        Progress(root or "layers", unit="entries") as progress,
+        netfs.layers(*settings.uris(), root=root, progress=lambda done: progress(done, None)) as stores,
+    ):
+        yield stores
+
+
+@click.group(
+    cls=Group,
+    examples="""
+    netfs layers which pod-a /etc/hosts            which layer is this file from?
+    netfs layers show /var/lib/docker/overlay2/3f9a…   whose directory is this?
+    netfs layers usage                             where did the disk go?
+    netfs layers orphans --root /mnt/disk          what does nobody own?
+    """,
+)
+@options.common
+def layers() -> None:
+    """Overlay file systems: where a file comes from, and who owns a directory.
+
+    Read are the stores of Docker (overlay2, and containerd's as its image store), containerd, Podman and CRI-O, and
+    what else is mounted. Nothing is mounted, nothing is written, no engine is asked.
+
+    TARGET is a pod, a container, an image, a layer's id, its short link name, a digest, or a path in a store; pod/…,
+    container/…, image/…, layer/… say which is meant.
+    """
+
+
+@layers.command(
+    examples="""
+    netfs layers ls
+    netfs layers ls --root /mnt/disk -o wide
+    netfs layers ls -o json | jq '.chains[] | select(.kind == "container")'
+    """
+)
+@click.option("--no-sizes", is_flag=True, help="Measure nothing: at once, however large the stores are.")
+@options.output(*FORMS)
+@options.write("-w", "--write")
+@_root
+@options.reading
+@click.pass_obj
+def ls(settings: Settings, no_sizes: bool, output_form: str, write: str | None, root: str | None) -> int:
+    """List the chains: containers, images, what a builder or a snapshot holds, what nobody owns.
+
+    OWN is what no other chain has: what comes free with it. SHARED is in layers that others have too.
+    """
+    from netfs_cli.render.layers import listing
+
+    with _stores(settings, root) as stores:
+        answer = stores.ls(sizes=not no_sizes)
+    wide = output_form == "wide"
+    output.show(
+        answer, lambda ink, _: listing.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
+    )
+    return 0
+
+
+@layers.command(
+    examples="""
+    netfs layers show pod-a
+    netfs layers show busybox:latest
+    netfs layers show /var/lib/docker/overlay2/3f9a…/diff
+    """
+)
+@click.argument("target", metavar="TARGET")
+@_chosen
+@options.output(*FORMS)
+@options.write("-w", "--write")
+@options.namespace
+@_root
+@options.reading
+@click.pass_obj
+def show(settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None) -> int:
+    """Show a chain top to bottom: what each layer adds, changes and hides, and whose it is.
+
+    Exit status: 0, 2 where nothing is called so, 3 where a layer is missing or could not be read.
+    """
+    from netfs_cli.render.layers import chain
+
+    with _stores(settings, root) as stores:
+        answer = stores.show(target, namespace=settings.namespace or "", container=container)
+    wide = output_form == "wide"
+    output.show(
+        answer, lambda ink, _: chain.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
+    )
+    return 3 if answer.gaps else 0
+
+
+@layers.command(
+    examples="""
+    netfs layers which pod-a /etc/hosts
+    netfs layers which busybox:latest /bin/sh
+    netfs layers which web /etc/nginx/nginx.conf -o json | jq .provider.created_by
+    """
+)
+@click.argument("target", metavar="TARGET")
+@click.argument("path", metavar="PATH")
+@_chosen
+@options.output(*FORMS)
+@options.write("-w", "--write")
+@options.namespace
+@_root
+@options.reading
+@click.pass_obj
+def which(
+    settings: Settings,
+    target: str,
+    path: str,
+    container: str,
+    output_form: str,
+    write: str | None,
+    root: str | None,
+) -> int:
+    """Name the layer that provides a file, and every layer that it shadows.
+
+    Symlinks on the way to PATH are followed as the container would; PATH itself is not.
+
+    Exit status: 0, 1 where the merged view has no such path, 2 usage, 3 where it could not be decided.
+    """
+    from netfs_cli.render.layers import versions
+
+    with _stores(settings, root) as stores:
+        answer = stores.which(target, path, namespace=settings.namespace or "", container=container)
+    wide = output_form == "wide"
+    output.show(
+        answer, lambda ink, _: versions.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
+    )
+    if answer.gaps:
+        return 3
+    return 0 if answer.provider is not None and not answer.error else 1
+
+
+@layers.command(
+    examples="""
+    netfs layers diff pod-a
+    netfs layers diff web -o wide
+    netfs layers diff web -o json | jq -r '.changes[] | select(.kind == "D") | .path'
+    """
+)
+@click.argument("target", metavar="TARGET")
+@_chosen
+@options.output(*FORMS)
+@options.write("-w", "--write")
+@options.namespace
+@_root
+@options.reading
+@click.pass_obj
+def diff(settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None) -> int:
+    """Tell what a container changed in its image: A added, C changed, D deleted.
+
+    Of an image or a layer: what its uppermost layer changed in those below it.
+    """
+    from netfs_cli.render.layers import changes
+
+    with _stores(settings, root) as stores:
+        answer = stores.diff(target, namespace=settings.namespace or "", container=container)
+    wide = output_form == "wide"
+    output.show(
+        answer, lambda ink, _: changes.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
+    )
+    return 3 if answer.gaps else 0
+
+
+@layers.command(
+    examples="""
+    netfs layers usage
+    netfs layers usage busybox:latest
+    netfs layers usage --root /mnt/disk -o json
+    """
+)
+@click.argument("target", metavar="[TARGET]", required=False, default="")
+@_chosen
+@options.output(*FORMS)
+@options.write("-w", "--write")
+@options.namespace
+@_root
+@options.reading
+@click.pass_obj
+def usage(
+    settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None
+) -> int:
+    """Tell where the disk went: bytes on disk of every layer, image and container.
+
+    What several have is counted once. WASTED is what a later layer hides; the efficiency is the share that is seen.
+    """
+    from netfs_cli.render.layers import disk
+
+    with _stores(settings, root) as stores:
+        answer = stores.usage(target, namespace=settings.namespace or "", container=container)
+    wide = output_form == "wide"
+    output.show(
+        answer, lambda ink, _: disk.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
+    )
+    return 0
+
+
+@layers.command(
+    examples="""
+    netfs layers orphans
+    netfs layers orphans --root /mnt/disk -o json | jq -r '.orphans[].path'
+    """
+)
+@options.output(*FORMS)
+@options.write("-w", "--write")
+@_root
+@options.reading
+@click.pass_obj
+def orphans(settings: Settings, output_form: str, write: str | None, root: str | None) -> int:
+    """List directories that no image and no container owns, dangling links, and layers that are missing.
+
+    Nothing is ever deleted: the engine does that. An engine that runs may be about to name what it has just made.
+
+    Exit status: 0, 1 where a chain has missing layers, 3 where it could not be told who owns what.
+    """
+    from netfs_cli.render.layers import unowned
+
+    with _stores(settings, root) as stores:
+        answer = stores.orphans()
+    wide = output_form == "wide"
+    output.show(
+        answer, lambda ink, _: unowned.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
+    )
+    if any(finding.severity == "error" for finding in answer.findings):
+        return 1
+    return 3 if answer.undecided or answer.gaps else 0
+
+
+@layers.command(
+    examples="""
+    netfs layers verify
+    netfs layers verify pod-a --content
+    """
+)
+@click.argument("target", metavar="[TARGET]", required=False, default="")
+@_chosen
+@click.option("--content", is_flag=True, help="Compare the bytes of files as well.")
+@options.output(*FORMS)
+@options.write("-w", "--write")
+@options.namespace
+@_root
+@options.reading
+@click.pass_obj
+def verify(
+    settings: Settings,
+    target: str,
+    container: str,
+    content: bool,
+    output_form: str,
+    write: str | None,
+    root: str | None,
+) -> int:
+    """Compare our merged view with the kernel's, where the overlay is mounted.
+
+    Compared are names, types, modes, owners, sizes, targets of symlinks and devices. A container that writes meanwhile
+    makes differences of its own.
+
+    Exit status: 0, 1 where they differ, 2 usage, 3 where nothing is mounted or it could not be compared.
+    """
+    from netfs_cli.render.layers import verified
+
+    with _stores(settings, root) as stores:
+        found = stores.verify(target, content=content, namespace=settings.namespace or "", container=container)
+    answer = Verification(found)
+    wide = output_form == "wide"
+    output.show(
+        answer, lambda ink, _: verified.render(found, ink, wide=wide), settings=settings, form=output_form, write=write
+    )
+    if any(each.differences for each in found):
+        return 1
+    return 3 if any(each.gaps for each in found) else 0

@@ -1,0 +1,34 @@
+"""``netfs layers verify``: our merged view beside the kernel's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netfs.model.layer_answers import Verified
+from netfs.model.text import printable
+from netfs_cli.render.ink import Ink
+from netfs_cli.render.layers.words import tail
+from netfs_cli.render.table import table
+
+SKIPPED = 5
+
+
+def render(found: Sequence[Verified], ink: Ink, *, wide: bool) -> str:
+    """A line for each mount, then what differs. ``wide``: everything that was skipped."""
+    lines: list[str] = []
+    for each in found:
+        name, where = printable(each.chain.name), printable(each.chain.mountpoint)
+        number = len(each.differences) + each.more
+        sign = ink.good(ink.sign("✓")) if not number else ink.bad(ink.sign("✗"))
+        sign = ink.doubtful("?") if each.gaps else sign
+        told = "as the kernel has it" if not number else f"{number} differ"
+        lines.append(f"{sign} {ink.bold(name)}  {each.entries} entries, {told}  {ink.dim(where)}")
+        if each.differences:
+            rows = [[one.path, one.what, one.ours, one.kernel] for one in each.differences]
+            lines += ["", table(["PATH", "WHAT", "OURS", "KERNEL"], rows, ink)]
+        shown = each.skipped if wide else each.skipped[:SKIPPED]
+        lines += [ink.dim(f"    not compared: {printable(one)}") for one in shown]
+        if len(each.skipped) > len(shown):
+            lines.append(ink.dim(f"    and {len(each.skipped) - len(shown)} more"))
+        lines += tail((), each.gaps, ink)
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""Sizes, names and ids of layers in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netfs.model.layers import Extent
+from netfs.model.snapshot import Gap
+from netfs.model.text import printable
+from netfs_cli.render import findings
+from netfs_cli.render.ink import Ink
+from netfs_cli.render.prose import count
+
+_NOISE = (("/bin/sh -c #(nop) ", ""), ("RUN /bin/sh -c ", "RUN "), ("/bin/sh -c ", "RUN "))
+_MAKERS = {
+    "init": "the engine, for this container: what it mounts over later",
+    "container": "the container's own processes, or the engine for it",
+}
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def size(number: int | None) -> str:
+    """``0 B``, ``52.0 KiB``, ``1.2 GiB``; nothing for what was not measured."""
+    if number is None:
+        return ""
+    amount, unit = float(number), 0
+    while amount >= 1000 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1024, unit + 1
+    return f"{number} B" if unit == 0 else f"{amount:.{0 if amount >= 100 else 1}f} {_UNITS[unit]}"
+
+
+def short(identity: str) -> str:
+    """An id, cut as the engines cut it; one that is a path stays whole."""
+    clean = printable(identity)
+    return clean if "/" in clean else clean.removeprefix("sha256:")[:12] + ("-init" if clean.endswith("-init") else "")
+
+
+def extent(found: Extent) -> str:
+    """``3 files, 1 directory, 12.0 KiB``."""
+    parts = []
+    if found.files or not found.directories:
+        parts.append(count(found.files, "file"))
+    if found.directories:
+        parts.append(f"{found.directories} director{'y' if found.directories == 1 else 'ies'}")
+    return ", ".join([*parts, size(found.bytes)])
+
+
+def names(found: Sequence[str], most: int = 3) -> str:
+    """Some names, and how many more there are."""
+    shown = ", ".join(printable(name) for name in found[:most])
+    return shown + (f" and {len(found) - most} more" if len(found) > most else "")
+
+
+def tail(notes: Sequence[str], gaps: Sequence[Gap], ink: Ink) -> list[str]:
+    """What a reader should know, and what was not read."""
+    lines = [ink.dim(f"  {ink.sign('•')}  {printable(note)}") for note in notes] + findings.gaps(gaps, ink, None)
+    return ["", *lines] if lines else []
+
+
+def made_by(line: str, room: int | None) -> str:
+    """A line of history without the builders' noise, cut where there is too little room."""
+    clean = " ".join(printable(line).split()).removesuffix(" # buildkit")
+    for noise, plain in _NOISE:
+        if clean.startswith(noise):
+            clean = plain + clean[len(noise) :]
+            break
+    return clean if room is None or len(clean) <= room else clean[: room - 1] + "…"
+
+
+def maker(created_by: str, role: str, room: int | None) -> str:
+    """Who made a layer, in words; empty: nobody says it."""
+    return made_by(created_by, room) if created_by else _MAKERS.get(role, "")

@@ -1,0 +1,149 @@
+"""From a root to its stores and mounts: every engine's files, and what of the kernel's overlays is in none of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from netfs.errors import NetfsError, SourceError
+from netfs.model.layers import Layer, Mount, Store
+from netfs.model.snapshot import Gap
+from netfs.overlay.disk.root import Root
+from netfs.overlay.stores.find import Place, find
+from netfs.overlay.stores.join import join
+from netfs.overlay.stores.mounted import live, of
+
+if TYPE_CHECKING:
+    from netfs.overlay.layer_stores import LayerStores
+
+READERS = {
+    "docker": "netfs.overlay.stores.docker",
+    "containerd": "netfs.overlay.stores.containerd",
+    "containers-storage": "netfs.overlay.stores.containers_storage",
+}
+
+
+@dataclass(slots=True)
+class Read:
+    """What one root holds."""
+
+    root: Root
+    stores: tuple[Store, ...]
+    mounts: Mapping[tuple[str, str], Mapping[str, Mount]] = field(default_factory=dict)
+    """By root and path of the store, then by ``Layer.id`` of the uppermost layer."""
+    gaps: tuple[Gap, ...] = ()
+
+
+def read(root: Root, node: str, mounts: Sequence[Mount] = (), places: Sequence[Place] = ()) -> Read:
+    """The stores below a root; those at ``places`` where they are known, else those that are found."""
+    stores: list[Store] = []
+    gaps: list[Gap] = []
+    for place in places or find(root):
+        try:
+            store = import_module(READERS[place.engine]).read(root, place.path)
+        except NetfsError as failure:
+            gaps.append(Gap(root.on_host(place.path), f"{place.engine} store", failure.what))
+            continue
+        stores.append(replace(store, root=root.path, node=node))
+    joined = join(stores)
+    matched, others = _matched(root, joined, mounts)
+    strange = _strange(root, node, others)
+    if strange.layers:
+        joined = (*joined, strange)
+        matched[root.path, strange.path] = {mount.upper or mount.lower[0]: mount for mount in others if mount.lower}
+    return Read(root, joined, matched, tuple(gaps))
+
+
+def _matched(
+    root: Root, stores: Iterable[Store], mounts: Sequence[Mount]
+) -> tuple[dict[tuple[str, str], dict[str, Mount]], list[Mount]]:
+    """Mounts by the layer that is their uppermost, and those that are of no store."""
+    trees = {
+        tree: (store, layer) for store in stores for layer in store.layers for tree in layer.trees if not layer.missing
+    }
+    matched: dict[tuple[str, str], dict[str, Mount]] = {}
+    others: list[Mount] = []
+    for mount in mounts:
+        top = mount.upper or next(iter(mount.lower), "")
+        found = trees.get(top) or trees.get(_resolved(root, top))
+        if found is None:
+            others.append(mount)
+        else:
+            store, layer = found
+            matched.setdefault((store.root, store.path), {}).setdefault(layer.id, mount)
+    return matched, others
+
+
+def _resolved(root: Root, path: str) -> str:
+    try:
+        return root.resolve(path) if path.startswith("/") else path
+    except OSError:
+        return path
+
+
+def _strange(root: Root, node: str, mounts: Sequence[Mount]) -> Store:
+    """Overlays that no engine's files tell of, as a store of their own: each of their directories is a layer."""
+    layers: dict[str, Layer] = {}
+    for mount in mounts:
+        stack = ((mount.upper,) if mount.upper else ()) + mount.lower
+        for place, path in enumerate(stack):
+            below = stack[place + 1 :]
+            gone = not root.is_directory(path)
+            layers.setdefault(path, Layer(path, path, (path,), below, "mount", missing=gone))
+    return Store("mounts", "/proc/self/mountinfo", root.path, node, "overlay", layers=tuple(layers.values()))
+
+
+def whole(path: str, progress: Callable[[int], None] | None = None) -> LayerStores:
+    """Everything below a root; of this host's own also what is mounted. Raises SourceError: nothing is there."""
+    from netfs.overlay.layer_stores import LayerStores
+
+    root = Root(path)
+    gaps: tuple[Gap, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    if os.path.samefile(path, "/"):
+        mounts, gaps = live()
+    found = read(root, "", mounts)
+    if not found.stores:
+        root.close()
+        hint = "it is the root of a machine, or an engine's folder: /var/lib/docker, /var/lib/containerd, …"
+        raise SourceError("no layer store is there", where=path, hint=hint)
+    return LayerStores((replace(found, gaps=found.gaps + gaps),), progress)
+
+
+class NodeFiles(Protocol):
+    """Where a node's files are (``netfs.sources.roots.NodeRoot``)."""
+
+    @property
+    def node(self) -> str:
+        """Its name."""
+
+    @property
+    def path(self) -> str:
+        """Its root, on this host."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process whose mounts are the node's; None: those of every process of this host."""
+
+    @property
+    def docker(self) -> str | None:
+        """Docker's folder, where it is known to be the node's only store."""
+
+
+def of_nodes(nodes: Sequence[NodeFiles], progress: Callable[[int], None] | None = None) -> LayerStores:
+    """The stores of several nodes. Raises SourceError where no node has any."""
+    from netfs.overlay.layer_stores import LayerStores
+
+    found: list[Read] = []
+    for node in nodes:
+        mounts, gaps = live() if node.pid is None else of(node.pid)
+        places = (Place("docker", node.docker),) if node.docker is not None else ()
+        one = read(Root(node.path), node.node, mounts, places)
+        found.append(replace(one, gaps=one.gaps + gaps))
+    if not any(each.stores for each in found):
+        where = ", ".join(node.node for node in nodes)
+        raise SourceError("no layer store is there", where=where, hint="--root DIR reads a store that was copied")
+    return LayerStores(found, progress)

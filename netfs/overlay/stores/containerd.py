@@ -1,0 +1,167 @@
+"""containerd's store: what the overlayfs snapshotter keeps, its images and its containers, from the files of a root.
+
+::
+
+    io.containerd.metadata.v1.bolt/meta.db                      containerd_metadata.py
+    io.containerd.content.v1.content/blobs/                     content.py, containerd_images.py
+    io.containerd.snapshotter.v1.overlayfs/metadata.db          containerd_snapshots.py
+                                           snapshots/ID/        whose they are, all told: containerd_layers.py
+    io.containerd.grpc.v1.cri/containers/ID/status              containerd_containers.py
+
+(docs/ops.md) The databases and the list of directories are read at one moment: containerd_files.py.
+
+A gap whose ``what`` is ``owners`` says that records are missing that could name an owner: of no directory may be said
+then that it has none.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import tomllib
+from collections import Counter
+
+from netfs.errors import SourceError
+from netfs.model.layers import MountOptions, Store
+from netfs.model.snapshot import Gap
+from netfs.overlay.disk.root import Root
+from netfs.overlay.stores import (
+    containerd_containers,
+    containerd_files,
+    containerd_images,
+    containerd_layers,
+    documents,
+)
+from netfs.overlay.stores.containerd_containers import Places
+from netfs.overlay.stores.containerd_files import METADATA, SNAPSHOTS
+from netfs.overlay.stores.containerd_layers import Owners
+from netfs.overlay.stores.containerd_metadata import Metadata
+from netfs.overlay.stores.containerd_snapshots import FOLDER
+from netfs.overlay.stores.content import Content
+
+CONTENT = "io.containerd.content.v1.content"
+DRIVERS = ("overlayfs", "fuse-overlayfs")
+"""Snapshotters of one layout; the first that has snapshots is read."""
+_CONFIG = "/etc/containerd/config.toml"
+_CONFIG_BYTES = 1 << 20
+_ROOT = "/var/lib/containerd"
+_STATES = {
+    _ROOT: "/run/containerd",
+    "/var/lib/rancher/k3s/agent/containerd": "/run/k3s/containerd",
+    "/var/lib/rancher/rke2/agent/containerd": "/run/k3s/containerd",
+}
+"""Where state is, by root."""
+_DOCKERS_OWN = "/containerd/daemon"
+"""Ends the root of the containerd that dockerd starts itself."""
+_ROOTLESS = "/.local/share/containerd"
+_OVERFLOW_UID = 65534
+"""Of files whose owner has no place in our user namespace."""
+
+
+def is_root(root: Root, path: str) -> bool:
+    """Whether there is a root of containerd's at ``path``, or a copy of the parts that matter."""
+    return bool(_folders(root, path))
+
+
+def is_folder(root: Root, path: str) -> bool:
+    """Whether the folder of a snapshotter itself is at ``path``: its database and its directories."""
+    return _is_there(root, posixpath.join(path, SNAPSHOTS)) and root.is_directory(posixpath.join(path, "snapshots"))
+
+
+def read(root: Root, path: str) -> Store:
+    """Read the root at ``path``; or a snapshotter's folder that is all there is.
+
+    Raises SourceError where ``path`` is neither.
+    """
+    folders = _folders(root, path)
+    if folders:
+        return _read(root, path, *next((one for one in folders if _used(root, one[1])), folders[0]))
+    if is_folder(root, path):
+        name = posixpath.basename(path.rstrip("/")).removeprefix(FOLDER)
+        return _read(root, path, name if name in DRIVERS else DRIVERS[0], path)
+    raise SourceError("is no store of containerd's", where=path)
+
+
+def _read(root: Root, path: str, driver: str, folder: str) -> Store:
+    files = containerd_files.read(root, path, folder)
+    metadata = files.metadata or Metadata()
+    index = containerd_layers.find(files.snapshots, files.metadata, driver)
+    content = Content(root, posixpath.join(path, CONTENT))
+    images = containerd_images.read(metadata, content, files.snapshots, index, driver)
+    known = containerd_containers.Known(driver, files.snapshots, index, images)
+    containers = containerd_containers.read(root, Places(path, _states(root, path)), metadata, known)
+    owners = Owners(driver, files.metadata, images.images, containers, images.diff_ids)
+    hollow = [one for one in files.directories or () if not one.files and one.name in files.snapshots.by_id]
+    return Store(
+        engine="containerd",
+        path=path,
+        root=root.path,
+        driver=driver,
+        options=MountOptions(userxattr=_rootless(root, path, folder)),
+        layers=containerd_layers.layers(
+            posixpath.join(folder, "snapshots"), files.directories, files.snapshots, owners
+        ),
+        images=images.images,
+        containers=containers,
+        notes=_notes(metadata, driver),
+        gaps=(*files.gaps, *images.gaps, *(Gap(f"{one.path}/fs", "files", "is gone") for one in hollow)),
+    )
+
+
+def _folders(root: Root, path: str) -> list[tuple[str, str]]:
+    """Drivers and their folders below a root, as far as they are there; the first one's where only meta.db is."""
+    folders = [(driver, posixpath.join(path, f"{FOLDER}{driver}")) for driver in DRIVERS]
+    there = [one for one in folders if root.is_directory(one[1])]
+    return there or (folders[:1] if _is_there(root, posixpath.join(path, METADATA)) else [])
+
+
+def _used(root: Root, folder: str) -> bool:
+    names = documents.names(root, posixpath.join(folder, "snapshots"))
+    return not isinstance(names, Gap) and bool(names)
+
+
+def _is_there(root: Root, path: str) -> bool:
+    try:
+        root.status(path)
+    except OSError:
+        return False
+    return True
+
+
+def _notes(metadata: Metadata, driver: str) -> tuple[str, ...]:
+    others = Counter(one.snapshotter for one in metadata.snapshots if one.snapshotter != driver)
+    return tuple(f"snapshots of the snapshotter {name!r}: {count}; they are not read" for name, count in others.items())
+
+
+def _states(root: Root, path: str) -> tuple[str, ...]:
+    """Folders that may be the state folder of the root at ``path``."""
+    try:
+        config = tomllib.loads(root.read(_CONFIG, _CONFIG_BYTES).decode("utf-8", "replace"))
+    except (OSError, ValueError, RecursionError):
+        config = {}
+    configured = {documents.text(config, "root") or _ROOT: documents.text(config, "state")}
+    known = [*configured.items(), *_STATES.items()]
+    states = [state for place, state in known if state and _leads(root, place, path)]
+    if path.rstrip("/").endswith(_DOCKERS_OWN):
+        states.append(f"/run/docker{_DOCKERS_OWN}")
+    return tuple(dict.fromkeys(states))
+
+
+def _leads(root: Root, place: str, path: str) -> bool:
+    """Whether a place is the one at ``path``, at the end of all symlinks."""
+    try:
+        return place == path or root.resolve(place) == path
+    except OSError:
+        return False
+
+
+def _rootless(root: Root, path: str, folder: str) -> bool:
+    """Whether the store belongs to a containerd in a user namespace, which has to mount with ``userxattr``.
+
+    Such a one writes as an ordinary user (plugins/snapshots/overlay/overlayutils/check.go, NeedsUserXAttr).
+    """
+    if path.rstrip("/").endswith(_ROOTLESS):
+        return True
+    try:
+        return root.status(folder).st_uid not in {0, _OVERFLOW_UID}
+    except OSError:
+        return False

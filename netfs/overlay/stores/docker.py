@@ -1,0 +1,162 @@
+"""Docker's store: the ``overlay2`` graph driver, its images and its containers, from the files of a data root.
+
+::
+
+    overlay2/            directories and their links                        overlay_directories.py
+    image/overlay2/      image layers, images, their names                  docker_images.py
+    containers/          containers; their layers are layerdb's ``mounts``  docker_containers.py
+    buildkit/            what BuildKit's cache holds                        buildkit.py
+                         whose the directories are, all told                docker_layers.py
+
+A gap whose ``what`` is ``owners`` says that records are missing that could name an owner: of no directory may be said
+then that it has none.
+
+Where Docker keeps its images in containerd (the default since 29), containers are listed with no layer, and ``others``
+names containerd.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from netfs.errors import SourceError
+from netfs.model.layers import MountOptions, Store
+from netfs.model.snapshot import Gap
+from netfs.overlay.disk.root import Root
+from netfs.overlay.stores import (
+    buildkit,
+    docker_containers,
+    docker_images,
+    docker_layers,
+    documents,
+    overlay_directories,
+)
+from netfs.overlay.stores.docker_layers import Records
+from netfs.overlay.stores.overlay_directories import LINKS, LayerFolder, component
+
+DRIVER = "overlay2"
+_FAMILIAR = frozenset({"buildkit", "engine-id", "image", "network", DRIVER, "rootfs", "swarm", "volumes"})
+"""Names in a data root, beside ``containers``."""
+_REMAPPED = re.compile(r"[0-9]+\.[0-9]+")
+"""The data root of a daemon that maps users is named after the first of them (moby ``daemon/daemon_unix.go``)."""
+_ROOTLESS = "/.local/share/docker"
+
+
+def is_root(root: Root, path: str) -> bool:
+    """Whether there is a data root of Docker's at ``path``, or a copy of the parts that matter."""
+    names = documents.names(root, path)
+    if isinstance(names, Gap):
+        return False
+    return (
+        ("containers" in names and len(_FAMILIAR.intersection(names)) > 1)
+        or root.is_directory(posixpath.join(path, DRIVER, LINKS))
+        or root.is_directory(posixpath.join(path, "image", DRIVER, "layerdb"))
+    )
+
+
+def is_folder(root: Root, path: str) -> bool:
+    """Whether the folder ``overlay2`` itself is at ``path``: links, and a directory that holds a layer."""
+    names = documents.names(root, path)
+    if isinstance(names, Gap) or LINKS not in names:
+        return False
+    return any(root.is_directory(posixpath.join(path, name, "diff")) for name in names)
+
+
+def read(root: Root, path: str) -> Store:
+    """Read the data root at ``path``; or a folder ``overlay2`` that is all there is.
+
+    Raises SourceError where ``path`` is neither.
+    """
+    if is_root(root, path):
+        return _read_root(root, path)
+    if is_folder(root, path):
+        return _read_folder(root, path)
+    raise SourceError("is no store of Docker's", where=path)
+
+
+def _read_root(root: Root, path: str) -> Store:
+    place = posixpath.join(path, DRIVER)
+    folder = overlay_directories.read(root, place) if root.is_directory(place) else LayerFolder(place)
+    own = posixpath.join(path, "image", DRIVER)
+    layers = docker_images.read_layers(root, f"{own}/layerdb")
+    mounts = docker_containers.read_mounts(root, f"{own}/layerdb/mounts")
+    stored = docker_images.read_images(root, own, layers.layers)
+    found = docker_containers.read_containers(root, posixpath.join(path, "containers"), mounts.layers)
+    cache = buildkit.read(root, posixpath.join(path, "buildkit/snapshots.db"))
+    whole = stored.whole and (found.whole or not mounts.layers)
+    records = Records(layers, mounts, cache, stored.images, found.containers, whole)
+    if any(root.is_directory(posixpath.join(place, name)) for name in docker_layers.absent(folder, records)):
+        folder = overlay_directories.read(root, place)  # a container was made in between
+    drivers = Counter(driver for driver in found.drivers.values() if driver)
+    elsewhere = _elsewhere(root, posixpath.join(path, "image"), drivers)
+    gaps = (*folder.gaps, *layers.gaps, *mounts.gaps, *stored.gaps, *found.gaps, *cache.gaps)
+    return Store(
+        engine="docker",
+        path=path,
+        root=root.path,
+        driver=DRIVER if folder.directories or not drivers else drivers.most_common(1)[0][0],
+        options=MountOptions(userxattr=_rootless(root, path)),
+        layers=docker_layers.layers(folder, records),
+        images=stored.images,
+        containers=found.containers,
+        links=folder.links,
+        notes=_notes(drivers, elsewhere),
+        gaps=(*gaps, *docker_layers.lost(folder), *docker_layers.unowned(folder, records)),
+        others=("containerd",) if elsewhere else (),
+    )
+
+
+def _read_folder(root: Root, path: str) -> Store:
+    folder = overlay_directories.read(root, path)
+    records = Records()
+    return Store(
+        engine="docker",
+        path=path,
+        root=root.path,
+        driver=DRIVER,
+        options=MountOptions(userxattr=_rootless(root, path)),
+        layers=docker_layers.layers(folder, records),
+        links=folder.links,
+        notes=("only the folder overlay2 is here: no image and no container is known, nor what has an owner",),
+        gaps=(*folder.gaps, *docker_layers.lost(folder), *docker_layers.unowned(folder, records)),
+    )
+
+
+def _elsewhere(root: Root, path: str, drivers: Iterable[str]) -> bool:
+    """Whether images or containers are in containerd's store: their driver has no layerdb (it is a snapshotter)."""
+
+    def kept(driver: str) -> bool:
+        return component(driver) and root.is_directory(posixpath.join(path, driver, "layerdb"))
+
+    names = documents.names(root, path)
+    return not all(map(kept, drivers)) or not any(map(kept, [] if isinstance(names, Gap) else names))
+
+
+def _notes(drivers: Counter[str], elsewhere: bool) -> tuple[str, ...]:
+    notes = [
+        f"containers made by the driver {driver!r}: {count}; their layers are not in {DRIVER}"
+        for driver, count in sorted(drivers.items())
+        if driver != DRIVER
+    ]
+    return (*notes, "its images are in containerd's store") if elsewhere else tuple(notes)
+
+
+def _rootless(root: Root, path: str) -> bool:
+    """Whether the store belongs to a daemon in a user namespace, which has to mount with ``userxattr``.
+
+    Such a daemon writes as an ordinary user. One that is root and only maps its containers' users mounts without; the
+    folder's name shows it.
+    """
+    if _REMAPPED.fullmatch(posixpath.basename(path)):
+        return False
+    if path.endswith(_ROOTLESS):
+        return True
+    for place in (posixpath.join(path, DRIVER), path):
+        try:
+            return root.status(place).st_uid != 0
+        except OSError:
+            continue
+    return False

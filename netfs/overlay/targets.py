@@ -1,0 +1,223 @@
+"""Targets: what the user names, found among the chains.
+
+Forms: a path in a store, ``POD``, ``NAMESPACE/POD``, ``NAMESPACE/POD/CONTAINER``, a container's name, an image's name,
+and the beginning of an id: of a container, an image, a layer, a digest, a short link. ``pod/…``, ``container/…``,
+``image/…``, ``layer/…`` say which of them is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from netfs.errors import EndpointError
+from netfs.model.layers import Layer, Mount, Store
+from netfs.model.text import printable
+from netfs.overlay.chains import Chain, chain_of, short
+
+SANDBOX = "sandbox"
+LEAST = 3
+"""Characters of an id: fewer are a guess."""
+_TAGGED = re.compile(r":[^/]*$")
+_REGISTRIES = ("docker.io/library/", "docker.io/", "localhost/")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a name leads to."""
+
+    chain: Chain
+    layer: Layer | None = None
+    """The layer that was named, where one was: the chain is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that can be named."""
+
+    chains: Sequence[Chain]
+    stores: Sequence[Store]
+    mounts: Mapping[tuple[str, str], Mapping[str, Mount]]
+    """By root and path of the store, then by ``Layer.id``."""
+
+    def chain_of(self, store: Store, layer: Layer) -> Chain:
+        """The chain that a layer begins."""
+        return chain_of(store, layer, self.mounts.get((store.root, store.path), {}))
+
+
+def resolve(known: Known, text: str, *, namespace: str = "", container: str = "") -> Target:
+    """What ``text`` names. ``container`` chooses one of a pod's. Raises EndpointError: unknown, or ambiguous."""
+    kind, _, rest = text.partition("/")
+    chosen = {"container": _containers, "image": _images, "layer": _layers, "pod": _pods}.get(kind)
+    if text.startswith("/"):
+        found = list(_by_path(known, text))
+    elif chosen is not None and rest:
+        found = list(chosen(known, rest))
+    else:
+        found = _by_name(known, text)
+    if container:
+        found = [each for each in found if each.chain.container and container in _names(each.chain)]
+    found = _one_pod(found, namespace)
+    if not found:
+        raise _unknown(known, text, container)
+    if len(found) > 1:
+        names = ", ".join(sorted({_placed(each) for each in found})[:12])
+        raise EndpointError(f"{printable(text)!r} is ambiguous", hint=f"it may be {printable(names)}")
+    return found[0]
+
+
+def _by_name(known: Known, text: str) -> list[Target]:
+    """The first kind of thing that has such a name: whole names before beginnings of ids."""
+    ways: tuple[Callable[[Known, str], Iterable[Target]], ...] = (
+        _pods,
+        _named,
+        _images,
+        _mountpoints,
+        _containers,
+        _layers,
+    )
+    for way in ways:
+        found = list(way(known, text))
+        if found:
+            return found
+    return []
+
+
+def _pods(known: Known, text: str) -> Iterable[Target]:
+    """``POD``, ``NAMESPACE/POD`` and ``NAMESPACE/POD/CONTAINER``."""
+    for chain in known.chains:
+        held = chain.container
+        if held is not None and held.pod:
+            pod = f"{held.namespace}/{held.pod}"
+            if text in (held.pod, pod, f"{pod}/{held.role or held.name}"):
+                yield Target(chain)
+
+
+def _named(known: Known, text: str) -> Iterable[Target]:
+    for chain in known.chains:
+        if chain.container is not None and text in _names(chain):
+            yield Target(chain)
+
+
+def _names(chain: Chain) -> tuple[str, ...]:
+    held = chain.container
+    return () if held is None else tuple(name for name in (held.name, held.role, held.id) if name)
+
+
+def _containers(known: Known, text: str) -> Iterable[Target]:
+    for chain in known.chains:
+        held = chain.container
+        if held is not None and (text in _names(chain) or _begins(held.id, text)):
+            yield Target(chain)
+
+
+def _images(known: Known, text: str) -> Iterable[Target]:
+    wanted = _spelled(text)
+    for chain in known.chains:
+        if chain.kind != "image" or chain.image is None:
+            continue
+        spelled = {name for full in chain.image.names for name in _spelled(full)}
+        if wanted & spelled or _begins(chain.image.id, text):
+            yield Target(chain)
+
+
+def _spelled(name: str) -> set[str]:
+    """The ways to write an image's name: with the usual registry or not, with ``:latest`` or not."""
+    ways = {name}
+    for registry in _REGISTRIES:
+        ways |= {way.removeprefix(registry) for way in ways}
+    return (
+        ways
+        | {way.removesuffix(":latest") for way in ways}
+        | {f"{way}:latest" for way in ways if not _TAGGED.search(way)}
+    )
+
+
+def _mountpoints(known: Known, text: str) -> Iterable[Target]:
+    for chain in known.chains:
+        if chain.mount is not None and chain.mount.mountpoint == text:
+            yield Target(chain)
+
+
+def _layers(known: Known, text: str) -> Iterable[Target]:
+    """By id, short link, ChainID, DiffID, or another name."""
+    for store in known.stores:
+        for layer in store.layers:
+            identities = (layer.id, layer.short, layer.chain_id, layer.diff_id)
+            if text in layer.names or any(_begins(identity, text) for identity in identities):
+                yield Target(known.chain_of(store, layer), layer)
+
+
+def _by_path(known: Known, text: str) -> Iterable[Target]:
+    """A path in a store, as its machine names it or as this host does: the layer that it lies in; or a mount point."""
+    path = text.rstrip("/") or "/"
+    mounted = list(_mountpoints(known, path))
+    if mounted:
+        yield from mounted[:1]
+        return
+    for store in known.stores:
+        inside = _inside(store, path)
+        linked = _link(store, inside)
+        for layer in store.layers:
+            if layer.path and (inside == layer.path or inside.startswith(f"{layer.path}/") or layer.id == linked):
+                yield Target(known.chain_of(store, layer), layer)
+
+
+def _inside(store: Store, path: str) -> str:
+    """A path as the machine itself names it."""
+    root = store.root.rstrip("/")
+    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+
+
+def _link(store: Store, path: str) -> str:
+    """The layer that a path below ``l/`` leads to, by what its link says; empty: none."""
+    folder, _, rest = path.partition("/l/")
+    if not rest or not folder.startswith(store.path.rstrip("/")):
+        return ""
+    said = store.links.get(rest.split("/")[0], "")
+    parts = said.split("/")
+    return parts[1] if len(parts) == 3 and parts[0] == ".." else ""
+
+
+def _begins(identity: str, text: str) -> bool:
+    """Whether ``text`` is an id, or a beginning of one that is no guess."""
+    digits = identity.partition(":")[2] or identity
+    begins = len(text) >= LEAST and (identity.startswith(text) or digits.startswith(text))
+    return bool(identity) and (text in (identity, digits) or begins)
+
+
+def _one_pod(found: list[Target], namespace: str) -> list[Target]:
+    """Without what nobody means: a pod's sandbox, the same chain twice, other namespaces where one is preferred."""
+    distinct = {(each.chain.store.root, each.chain.store.path, each.chain.kind, each.chain.id): each for each in found}
+    found = list(distinct.values())
+    for keep in (
+        lambda each: each.chain.container is None or each.chain.container.role != SANDBOX,
+        lambda each: not namespace or each.chain.container is None or each.chain.container.namespace == namespace,
+        lambda each: each.chain.container is None or each.chain.container.state in ("", "running"),
+    ):
+        found = [each for each in found if keep(each)] or found if len(found) > 1 else found
+    return found
+
+
+def _placed(target: Target) -> str:
+    chain = target.chain
+    where = f" on {chain.store.node}" if chain.store.node else f" in {chain.store.path}"
+    if target.layer is not None:
+        return f"layer/{short(target.layer.id)}{where}"
+    return f"{chain.kind}/{chain.name}{where}"
+
+
+def _unknown(known: Known, text: str, container: str) -> EndpointError:
+    shown = printable(text)
+    if container:
+        return EndpointError(f"no container {printable(container)!r} in {shown!r}", hint="netfs layers ls shows all")
+    names = {name for chain in known.chains for name in (chain.name, *(_names(chain)), *_pod(chain)) if name}
+    near = get_close_matches(text, sorted(names), n=3)
+    hint = f"did you mean {printable(', '.join(near))}?" if near else "netfs layers ls shows those there are"
+    return EndpointError(f"no pod, container, image or layer is called {shown!r}", hint=hint)
+
+
+def _pod(chain: Chain) -> tuple[str, ...]:
+    return (chain.container.pod,) if chain.container is not None else ()

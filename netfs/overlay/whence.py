@@ -1,0 +1,91 @@
+"""Where a file of a merged view comes from: every layer's version of it, and what became of each."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from netfs.model.layer_answers import Version, Which
+from netfs.model.layers import Layer
+from netfs.overlay.chains import Chain
+from netfs.overlay.disk.root import Root
+from netfs.overlay.merge.trail import Held, trail
+from netfs.overlay.merge.view import View
+from netfs.overlay.stack import Opened
+
+Naming = Callable[[Layer], tuple[str, tuple[str, ...]]]
+"""The line of history that made a layer, and who uses it."""
+
+
+def whence(chain: Chain, trees: Opened, path: str, root: Root, naming: Naming) -> Which:
+    """The layer that provides a path, and every layer that it shadows. Symlinks on the way are followed in the view;
+    the last one is not: it is the answer.
+    """
+    resolved = View(trees.stack).resolve(path, follow=False)
+    held = trail(trees.stack, resolved.path)
+    versions = [_version(each, trees.layers, root, naming) for each in held]
+    by_fate = {fate: tuple(one for one in versions if one.fate == fate) for fate in ("provides", "data", "merged")}
+    hidden = tuple(one for one in versions if one.fate in ("hidden", "whiteout"))
+    covered_at = _covered(chain, resolved.path)
+    error = resolved.error or (resolved.node.error if resolved.node is not None else 0)
+    return Which(
+        chain=chain.ref(),
+        path=path,
+        resolved=resolved.path,
+        provider=next(iter(by_fate["provides"]), None),
+        data=next(iter(by_fate["data"]), None),
+        shadowed=hidden,
+        merged=by_fate["merged"],
+        via=tuple(resolved.via),
+        error="" if error in (0, errno.ENOENT) else errno.errorcode.get(error, str(error)),
+        covered_at=covered_at,
+        covered_by=chain.container.mounts[covered_at] if chain.container and covered_at else "",
+        gaps=tuple(trees.gaps),
+    )
+
+
+def _covered(chain: Chain, path: str) -> str:
+    """The mount of the container that a path lies below; empty: none. The root is the overlay itself."""
+    mounts = chain.container.mounts if chain.container is not None else ()
+    above = [place for place in mounts if place != "/" and (path == place or path.startswith(f"{place.rstrip('/')}/"))]
+    return max(above, key=len, default="")
+
+
+def _version(held: Held, layers: Sequence[Layer], root: Root, naming: Naming) -> Version:
+    layer = layers[held.layer]
+    created_by, used_by = naming(layer)
+    status = held.status
+    tree = layer.trees[0] if len(layer.trees) == 1 else _tree(layers, held.layer)
+    return Version(
+        id=layer.id,
+        path=root.on_host(f"{tree}/{held.path.lstrip('/')}".rstrip("/")),
+        fate=held.fate,
+        type=held.type,
+        size=status.st_size if stat.S_ISREG(status.st_mode) else 0,
+        mode=stat.filemode(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        modified_at=_told(status.st_mtime_ns),
+        by=layers[held.by].id if held.by is not None else "",
+        why=held.why,
+        marks=held.marks,
+        role=layer.role,
+        created_by=created_by,
+        used_by=used_by,
+    )
+
+
+def _tree(layers: Sequence[Layer], place: int) -> str:
+    """The tree of a layer that has several: the one that stands at this place of the stack."""
+    layer = layers[place]
+    return layer.trees[place - layers.index(layer)]
+
+
+def _told(ns: int) -> str:
+    """A time as RFC 3339; empty where no calendar has it: strangers set it to what they like."""
+    try:
+        return datetime.fromtimestamp(ns // 10**9, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return ""

@@ -1,0 +1,189 @@
+"""What Podman and CRI-O know of the containers of a store: names, pods, states, mounts.
+
+Podman's databases are written here in its own schemas. CRI-O's files are hand-made after cri-o's sources
+(``internal/storage/runtime.go``, ``internal/oci/container.go``): no CRI-O was at hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netfs.model.layers import Container, Store
+from netfs.overlay.disk.root import Root
+from netfs.overlay.stores.containers_storage import read
+from tests.unit.storage_store import StorageStore, hexadecimal
+
+UID = "8b1c7a39-9d0e-4a52-a3d0-0f1f7b4b6c11"
+SPEC = {
+    "mounts": [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/data", "type": "bind", "source": "/srv/data", "options": ["rbind"]},
+    ]
+}
+
+
+def of(store: StorageStore) -> Store:
+    with Root(str(store.machine)) as root:
+        return read(root, store.path)
+
+
+def named(store: Store, name: str) -> Container:
+    (found,) = (container for container in store.containers if container.name == name)
+    return found
+
+
+class TestPodman:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> StorageStore:
+        made = StorageStore(tmp_path)
+        made.layer("base")
+        image = made.image("base", "tiny")
+        for name in ("web", "infra"):
+            made.layer(name, "base")
+            made.container(name, image)
+        return made.write()
+
+    @pytest.mark.parametrize("write", [StorageStore.bolt, StorageStore.sqlite])
+    def test_pods_states_and_processes_are_in_its_database(
+        self, store: StorageStore, write: Callable[..., None]
+    ) -> None:
+        web, infra = (hexadecimal(f"container {name}") for name in ("web", "infra"))
+        volumes = [{"volumeName": "pages", "dest": "/pages"}]
+        config = {"name": "web", "pod": "p1", "labels": {"tier": "front"}, "spec": SPEC, "namedVolumes": volumes}
+        state = {"state": 3, "pid": 4711, "bindMounts": {"/etc/hosts": "/run/hosts"}}
+        write(
+            store,
+            {web: (config, state), infra: ({"name": "infra", "pod": "p1"}, {"state": 6, "pid": 0})},
+            {"p1": ({"id": "p1", "name": "shop"}, {"InfraContainerID": infra})},
+        )
+        found = of(store)
+        assert named(found, "web").mounts == {
+            "/proc": "proc",
+            "/data": "/srv/data",
+            "/pages": "/volumes/pages/_data",
+            "/etc/hosts": "/run/hosts",
+        }
+        told = [(each.pod, each.namespace, each.role, each.state, each.pid) for each in found.containers]
+        assert told == [("shop", "", "", "running", 4711), ("shop", "", "sandbox", "exited", None)]
+        assert named(found, "web").labels == {"tier": "front"}
+        assert found.gaps == ()
+
+    def test_a_container_that_was_started_has_the_mounts_of_its_runtime(self, store: StorageStore) -> None:
+        store.userdata(hexadecimal("container web"), "config.json", SPEC)
+        assert named(of(store), "web").mounts == {"/proc": "proc", "/data": "/srv/data"}
+
+    def test_the_databases_runroot_is_looked_into(self, store: StorageStore) -> None:
+        store.bolt({}, {})
+        run = store.machine / "run/elsewhere/overlay-containers"
+        run.mkdir(parents=True)
+        (run / "volatile-containers.json").write_text(json.dumps([{"id": "c", "names": ["transient"]}]))
+        assert named(of(store), "transient").id == "c"
+
+    def test_sqlite_is_the_newer_where_both_are_there(self, store: StorageStore) -> None:
+        web = hexadecimal("container web")
+        store.bolt({web: ({"name": "web"}, {"state": 3})}, {})
+        store.sqlite({web: ({"name": "web"}, {"state": 6})}, {})
+        assert named(of(store), "web").state == "exited"
+
+    @pytest.mark.parametrize("name", ["libpod/bolt_state.db", "db.sql"])
+    @pytest.mark.parametrize("data", [b"", b"SQLite format 3\0" + bytes(400), b"\xff" * 9000])
+    def test_a_database_that_is_none_is_told(self, store: StorageStore, name: str, data: bytes) -> None:
+        path = store.here / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        found = of(store)
+        assert [container.name for container in found.containers] == ["web", "infra"]
+        empty = name == "db.sql" and not data
+        assert [gap.where for gap in found.gaps] == ([] if empty else [f"{store.path}/{name}"])
+
+    def test_a_database_in_the_midst_of_a_change_is_not_believed(self, store: StorageStore) -> None:
+        store.sqlite({hexadecimal("container web"): ({"name": "web"}, {"state": 3})}, {})
+        (store.here / "db.sql-journal").write_bytes(b"hot")
+        found = of(store)
+        assert [gap.reason for gap in found.gaps] == ["it is being changed, or a change to it was broken off"]
+        assert named(found, "web").state == ""
+
+    def test_a_write_ahead_log_is_told_and_the_rest_is_read(self, store: StorageStore) -> None:
+        store.sqlite({hexadecimal("container web"): ({"name": "web"}, {"state": 3})}, {})
+        connection = sqlite3.connect(store.here / "db.sql")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("UPDATE ContainerState SET ExitCode = 1")
+        connection.commit()
+        found = of(store)
+        connection.close()
+        assert ["write-ahead log" in gap.reason for gap in found.gaps] == [True]
+        assert named(found, "web").state == "running"
+
+    def test_views_in_place_of_tables_are_not_asked(self, store: StorageStore) -> None:
+        connection = sqlite3.connect(store.here / "db.sql")
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS ID, 'x' AS JSON FROM n"
+        connection.execute(f"CREATE VIEW ContainerConfig AS {endless}")
+        connection.close()
+        assert of(store).gaps == ()
+
+
+class TestCrio:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> StorageStore:
+        made = StorageStore(tmp_path)
+        made.layer("base")
+        image = made.image("base", "registry.k8s.io/pause:3.9")
+        for name in ("k8s_POD_web", "k8s_nginx_web"):
+            made.layer(name, "base")
+        sandbox = hexadecimal("container k8s_POD_web")
+        pod = {"pod-name": "k8s_web_shop", "pod-id": sandbox, "image-name": "pause", "name": "k8s_POD_web"}
+        pod |= {"metadata-name": "web", "uid": UID, "namespace": "shop"}
+        made.container("k8s_POD_web", image, pod, volatile=True)
+        own = {"pod-name": "k8s_web_shop", "pod-id": sandbox, "image-name": "nginx:1", "image-id": image}
+        own |= {"name": "k8s_nginx_web", "metadata-name": "nginx"}
+        made.container("k8s_nginx_web", image, own, volatile=True)
+        return made.write()
+
+    def test_the_stores_own_record_names_pod_and_container(self, store: StorageStore) -> None:
+        sandbox, nginx = of(store).containers
+        for container in (sandbox, nginx):
+            assert (container.pod, container.namespace, container.pod_uid) == ("web", "shop", UID)
+        assert (sandbox.role, nginx.role) == ("sandbox", "nginx")
+        assert (nginx.name, nginx.image_name, nginx.state) == ("k8s_nginx_web", "nginx:1", "")
+
+    def test_its_documents_tell_state_labels_and_mounts(self, store: StorageStore) -> None:
+        identity = hexadecimal("container k8s_nginx_web")
+        labels = {"io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "prod", "app": "web"}
+        annotations = {
+            "io.kubernetes.cri-o.ContainerType": "container",
+            "io.kubernetes.cri-o.Labels": json.dumps(labels),
+            "io.kubernetes.cri-o.ImageName": "docker.io/library/nginx:1",
+            "io.kubernetes.pod.uid": "another",
+            "io.kubernetes.container.name": "main",
+        }
+        store.userdata(identity, "config.json", {**SPEC, "annotations": annotations})
+        store.userdata(identity, "state.json", {"status": "running", "pid": 4711, "initPid": 4711})
+        nginx = named(of(store), "k8s_nginx_web")
+        assert (nginx.pod, nginx.namespace, nginx.pod_uid, nginx.role) == ("web-0", "prod", "another", "main")
+        assert (nginx.state, nginx.pid, nginx.image_name) == ("running", 4711, "docker.io/library/nginx:1")
+        assert nginx.mounts["/data"] == "/srv/data"
+        assert nginx.labels == labels
+
+    def test_documents_in_the_runroot_are_found(self, store: StorageStore) -> None:
+        run = store.machine / "run/containers/storage/overlay-containers"
+        folder = run / hexadecimal("container k8s_nginx_web") / "userdata"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(SPEC))
+        assert named(of(store), "k8s_nginx_web").mounts["/data"] == "/srv/data"
+
+    def test_a_container_whose_sandbox_is_gone_has_no_pods_name(self, store: StorageStore) -> None:
+        store.volatile.pop(0)
+        (nginx,) = of(store.write()).containers
+        assert (nginx.pod, nginx.role) == ("", "nginx")
+
+    def test_damaged_documents_are_told(self, store: StorageStore) -> None:
+        path = store.userdata(hexadecimal("container k8s_nginx_web"), "config.json", {})
+        path.write_text("{")
+        found = of(store)
+        assert [(gap.where.rpartition("/")[2], gap.reason) for gap in found.gaps] == [("config.json", "is no JSON")]
+        assert named(found, "k8s_nginx_web").pod == "web"
