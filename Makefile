@@ -14,7 +14,7 @@ bench: PROGRAMS += plotnetcfg tshark
 # Real software that tests/conformance plays with; where it is missing, those tests say so. A distribution may start
 # what it installs, so only a machine that is there for tests gets it without being asked.
 ifeq ($(CI),true)
-test: PROGRAMS += dockerd podman crun busybox /usr/lib/podman/netavark /usr/lib/cni/portmap ufw firewalld
+test: PROGRAMS += dockerd containerd runc podman crun busybox /usr/lib/podman/netavark /usr/lib/cni/portmap ufw firewalld
 endif
 lint: PROGRAMS = shellcheck
 
