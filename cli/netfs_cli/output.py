@@ -83,7 +83,11 @@ def to_yaml(answer: DataclassInstance) -> str:
 
     # libyaml is faster by a factor; a distribution's PyYAML may lack it.
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(_builtins(answer), Dumper=dumper, sort_keys=False, default_flow_style=False)
+    document = _builtins(answer)
+    try:
+        text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, default_flow_style=False)
+    except UnicodeEncodeError:  # a name that is no UTF-8: libyaml takes no lone surrogates
+        text = yaml.dump(document, Dumper=yaml.SafeDumper, sort_keys=False, default_flow_style=False)
     return text
 
 

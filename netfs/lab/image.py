@@ -40,8 +40,6 @@ class Image:
 
     id: str
     config: bytes
-    digest: str
-    """Of its manifest."""
     diff_ids: tuple[str, ...]
     chain_ids: tuple[str, ...]
     sizes: tuple[int, ...]
@@ -58,12 +56,9 @@ def _program(name: str, size: int) -> bytes:
 
 
 _BASE = (
-    *directories("etc", "root", "usr", "usr/bin", "usr/lib", "usr/share", "usr/share/doc", "usr/share/doc/base-files"),
-    *directories("var", "var/cache", "var/lib", "var/log"),
+    *directories("etc", "usr", "usr/bin", "usr/lib", "usr/share", "usr/share/doc", "var", "var/log"),
     Entry("tmp", "directory", mode=0o1777),
     Entry("bin", "symlink", target="usr/bin"),
-    Entry("lib", "symlink", target="usr/lib"),
-    Entry("etc/group", content=b"root:x:0:\nnobody:x:65534:\n"),
     Entry("etc/hosts", content=b"127.0.0.1\tlocalhost\n"),
     Entry("etc/issue", content=b"netfs lab 1 \\n \\l\n"),
     Entry("etc/motd", content=b"base layer\n"),
@@ -72,34 +67,30 @@ _BASE = (
     Entry("usr/bin/busybox", content=_program("busybox", 40_000), mode=0o755),
     *(Entry(f"usr/bin/{name}", "link", target="usr/bin/busybox", mode=0o755) for name in ("cat", "echo", "ls", "sh")),
     Entry("usr/lib/libc.so.6", content=_program("libc", 60_000), mode=0o755),
-    Entry("usr/share/doc/base-files/README", content=b"What every system needs.\n"),
-    Entry("usr/share/doc/base-files/copyright", content=b"Nobody's.\n"),
+    Entry("usr/share/doc/copyright", content=b"Nobody's.\n"),
 )
 _PACKAGES = (
-    *directories("etc", "etc/ssl", "usr", "usr/lib", "usr/share", "usr/share/doc", "usr/share/doc/libssl3", "var"),
-    *directories("var/cache", "var/cache/apt", "var/lib", "var/lib/dpkg"),
-    Entry("etc/ssl/openssl.cnf", content=b"openssl_conf = openssl_init\n"),
+    *directories("usr", "usr/lib", "usr/share", "usr/share/doc", "var", "var/cache", "var/cache/apt"),
     Entry("usr/lib/libssl.so", "symlink", target="libssl.so.3"),
     Entry("usr/lib/libssl.so.3", content=_program("libssl", 30_000), mode=0o755),
-    Entry("usr/share/doc/libssl3/changelog", content=b"libssl3 (3.0-1)\n" * 200),
+    Entry("usr/share/doc/libssl3", content=b"libssl3 (3.0-1)\n" * 200),
     Entry("var/cache/apt/libssl3.deb", content=hashlib.shake_128(b"libssl3.deb").digest(20_000)),
-    Entry("var/lib/dpkg/status", content=b"Package: libssl3\nStatus: install ok installed\nVersion: 3.0-1\n"),
 )
 _APPLICATION = (
-    *directories("app", "app/bin", "etc", "usr", "usr/share"),
+    *directories("app", "app/data", "etc", "usr", "usr/share"),
     Entry("usr/share/doc", "replaced", mode=0o755),
-    *directories("usr/share/doc/app", "var", "var/cache", "var/cache/apt", "var/lib", "var/lib/app"),
-    Entry("app/bin/server", content=_program("server", 25_000), mode=0o755),
+    *directories("var", "var/cache", "var/cache/apt"),
+    Entry("app/data/seed", content=b"1\n"),
+    Entry("app/server", content=_program("server", 25_000), mode=0o755),
     Entry("app/server.conf", content=b"port = 80\n"),
     Entry("etc/motd", content=b"application layer\n"),
-    Entry("usr/share/doc/app/NOTICE", content=b"All other documentation was removed.\n"),
+    Entry("usr/share/doc/NOTICE", content=b"All other documentation was removed.\n"),
     Entry("var/cache/apt/libssl3.deb", "deleted"),
-    Entry("var/lib/app/seed", content=b"1\n"),
 )
 LAYERS = (_BASE, _PACKAGES, _APPLICATION)
 """Oldest first."""
 LABELS = {"org.opencontainers.image.title": NAME}
-COMMAND = "/app/bin/server"
+COMMAND = "/app/server"
 
 _HISTORY: tuple[dict[str, object], ...] = (
     {"created_by": "/bin/sh -c #(nop) ADD file:base.tar in / "},
@@ -150,9 +141,7 @@ def image() -> Image:
         }
     ).encode()
     sizes = tuple(sum(len(entry.content) for entry in layer) for layer in LAYERS)
-    identity = _digest(config)
-    manifest = json.dumps({"schemaVersion": 2, "config": {"digest": identity}, "layers": diff_ids})
-    return Image(identity, config, _digest(manifest.encode()), diff_ids, tuple(chain_ids), sizes)
+    return Image(_digest(config), config, diff_ids, tuple(chain_ids), sizes)
 
 
 def _digest(data: bytes) -> str:

@@ -8,9 +8,10 @@
     image/overlay2/imagedb/{content,metadata}/sha256/    image/overlay2/{repositories.json,distribution/}
     containers/CONTAINER/{config.v2.json,hostconfig.json}
 
-All containers are of one image. Each has an init layer, with the empty files that Docker puts its own over, and a
-writable one, with what it has written. (moby ``daemon/graphdriver/overlay2/overlay.go``,
-``daemon/internal/layer/filestore.go``, ``daemon/initlayer/setup_unix.go``)
+All containers are of one image, which was built here: ``distribution``, where layers were pulled from, is empty. Each
+has an init layer, with the empty files that Docker mounts its own over, and a writable one, with what it has written.
+(moby ``daemon/graphdriver/overlay2/overlay.go``, ``daemon/internal/layer/filestore.go``,
+``daemon/initlayer/setup_unix.go``)
 
 Deleted files and replaced directories are left out where this host makes no such marks.
 """
@@ -67,7 +68,13 @@ def make(root: str, node: str, *, rootless: bool) -> Store:
     """Make the data root with its image, and no container. Raises OSError."""
     shared = image()
     own = f"{root}/image/overlay2"
-    for folder in ("layerdb/sha256", "layerdb/mounts", "imagedb/content/sha256", "imagedb/metadata/sha256"):
+    for folder in (
+        "layerdb/sha256",
+        "layerdb/mounts",
+        "imagedb/content/sha256",
+        "imagedb/metadata/sha256",
+        "distribution",
+    ):
         os.makedirs(f"{own}/{folder}")
     for folder in ("overlay2/l", "containers"):
         os.makedirs(f"{root}/{folder}")
@@ -81,20 +88,8 @@ def make(root: str, node: str, *, rootless: bool) -> Store:
             record["parent"] = shared.chain_ids[number - 1]
         _records(f"{own}/layerdb/sha256/{_hex(chain)}", record)
     _write(f"{own}/imagedb/content/sha256/{_hex(shared.id)}", shared.config)
-    tags = {TAG: shared.id, f"{NAME}@{shared.digest}": shared.id}
-    _write(f"{own}/repositories.json", _json({"Repositories": {NAME: tags}}))
-    _distribution(f"{own}/distribution", shared)
+    _write(f"{own}/repositories.json", _json({"Repositories": {NAME: {TAG: shared.id}}}))
     return Store(root, rootless, shared, links)
-
-
-def _distribution(folder: str, shared: Image) -> None:
-    """Where the layers came from. They were not compressed: their digests there are their DiffIDs."""
-    for part in ("diffid-by-digest/sha256", "v2metadata-by-diffid/sha256"):
-        os.makedirs(f"{folder}/{part}")
-    for diff in shared.diff_ids:
-        _write(f"{folder}/diffid-by-digest/sha256/{_hex(diff)}", diff.encode())
-        source = [{"Digest": diff, "SourceRepository": f"docker.io/{NAME}", "HMAC": ""}]
-        _write(f"{folder}/v2metadata-by-diffid/sha256/{_hex(diff)}", _json(source))
 
 
 def make_container(store: Store, pod: PodPlan) -> Mount:
@@ -103,8 +98,7 @@ def make_container(store: Store, pod: PodPlan) -> Mount:
     init = f"{layer}-init"
     _overlay_directory(overlay2, init, store.links, _INIT, rootless=store.rootless)
     links = (_link(init), *store.links)
-    _overlay_directory(overlay2, layer, links, _written(pod), rootless=store.rootless)
-    os.unlink(f"{overlay2}/{layer}/committed")
+    _overlay_directory(overlay2, layer, links, _written(pod), rootless=store.rootless, top=True)
     merged = f"{overlay2}/{layer}/merged"
     os.mkdir(merged)
     mounted = {"mount-id": layer, "init-id": init, "parent": store.image.chain_ids[-1]}
@@ -148,26 +142,26 @@ def start_container(store: Store, pod: PodPlan, pid: int) -> None:
 def _written(pod: PodPlan) -> tuple[Entry, ...]:
     """What a container has written since it was made: a file, a log, one file less, a directory anew."""
     return (
-        *directories("etc", "var", "var/lib"),
-        Entry("var/lib/app", "replaced", mode=0o755),
-        *directories("var/log"),
+        *directories("app", "etc", "var", "var/log"),
+        Entry("app/data", "replaced", mode=0o755),
+        Entry("app/data/state", content=f"{pod.ip}\n".encode()),
         Entry("etc/hostname", content=f"{pod.name}\n".encode()),
         Entry("etc/issue", "deleted"),
-        Entry("var/lib/app/state", content=f"{pod.ip}\n".encode()),
         Entry("var/log/server.log", content=f"{pod.name}: listening on {pod.ip}:80\n".encode() * 3),
     )
 
 
 def _overlay_directory(
-    overlay2: str, layer: str, lower: Sequence[str], entries: Sequence[Entry], *, rootless: bool
+    overlay2: str, layer: str, lower: Sequence[str], entries: Sequence[Entry], *, rootless: bool, top: bool = False
 ) -> None:
-    """Make the directory of one layer. ``lower`` holds the links below it, uppermost first."""
+    """Make the directory of one layer. ``lower`` holds the links below it, uppermost first; ``top``: none is above."""
     folder, link = f"{overlay2}/{layer}", _link(layer)
     os.mkdir(folder)
     os.mkdir(f"{folder}/diff")
     os.symlink(f"../{layer}/diff", f"{overlay2}/l/{link}")
     _write(f"{folder}/link", link.encode())
-    _write(f"{folder}/committed", b"")
+    if not top:
+        _write(f"{folder}/committed", b"")
     if lower:
         _write(f"{folder}/lower", ":".join(f"l/{one}" for one in lower).encode())
         os.mkdir(f"{folder}/work")

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from netfs.model.layer_answers import ChainRef
 from netfs.model.layers import Container, Image, Layer, Mount, MountOptions, Store
 
-OWNED = ("image", "init", "container", "snapshot", "build")
-"""Roles of layers that somebody knows."""
+DIGITS = 12
+"""Of an id, as people write it."""
+INIT = "-init"
+"""How the id of Docker's layer between a container's and its image's ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,11 @@ def container_name(container: Container) -> str:
 
 
 def short(identity: str) -> str:
-    """An id as people write it: 12 digits, without the name of the digest's algorithm."""
-    return identity.removeprefix("sha256:")[:12]
+    """An id as people write it: 12 digits, without the name of the digest's algorithm; a path stays whole."""
+    if "/" in identity:
+        return identity
+    digits = identity.removeprefix("sha256:").removesuffix(INIT)
+    return digits[:DIGITS] + (INIT if identity.endswith(INIT) else "")
 
 
 def chains(store: Store, mounts: Mapping[str, Mount]) -> tuple[Chain, ...]:
@@ -128,13 +133,13 @@ def chain_of(store: Store, layer: Layer, mounts: Mapping[str, Mount]) -> Chain:
 
 
 def users(found: Iterable[Chain]) -> dict[tuple[str, str, str], tuple[str, ...]]:
-    """The names of the chains that each layer is part of, by ``key`` of store and layer."""
-    using: dict[tuple[str, str, str], dict[str, None]] = {}
+    """The name of every chain that a layer is part of, by ``key`` of store and layer; two may be called the same."""
+    using: dict[tuple[str, str, str], list[str]] = {}
     for chain in found:
         if chain.kind in ("layer", "mount"):
             continue
         for layer in chain.layers:
-            using.setdefault(key(chain.store, layer), {})[chain.name] = None
+            using.setdefault(key(chain.store, layer), []).append(chain.name)
     return {place: tuple(names) for place, names in using.items()}
 
 

@@ -27,6 +27,7 @@ from netfs.model.layers import Account, Extent, HistoryLine, Layer, Store
 from netfs.model.snapshot import Gap
 from netfs.model.trace import Finding
 from netfs.overlay import measure, targets
+from netfs.overlay.calendar import calendar
 from netfs.overlay.chains import Chain, chains, key, short, users
 from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.view import View
@@ -37,13 +38,13 @@ from netfs.overlay.stack import Opened, opened
 LARGE = 1 << 30
 """Bytes in a container's own layer from which on it is told that it wrote much."""
 KINDS = ("container", "image", "build", "snapshot", "mount", "layer")
-TOLD = 100
-"""Differences that ``verify`` tells one by one."""
 Progress = Callable[[int], None]
 
 
-def _order(chain: Chain) -> tuple[int, str]:
-    return KINDS.index(chain.kind) if chain.kind in KINDS else len(KINDS), chain.name
+def _order(chain: Chain) -> tuple[int, bool, str]:
+    """By kind, then by name; images that have none come last."""
+    unnamed = chain.image is not None and not chain.image.names
+    return KINDS.index(chain.kind) if chain.kind in KINDS else len(KINDS), unnamed, chain.name
 
 
 def _silent(_: int) -> None:
@@ -69,8 +70,8 @@ class LayerStores:
 
     def close(self) -> None:
         """Let go of the roots."""
-        for root in self._roots.values():
-            root.close()
+        for each in self._read:
+            each.root.close()
 
     @property
     def stores(self) -> tuple[Store, ...]:
@@ -152,7 +153,7 @@ class LayerStores:
         )
 
     def which(self, target: str, path: str, **choice: str) -> Which:
-        """The layer that provides a path, and those that it shadows. Raises EndpointError."""
+        """The layer that provides a path, and those that it shadows. Raises EndpointError, UsageError."""
         from netfs.overlay.whence import whence
 
         chain = self.find(target, **choice).chain
@@ -167,7 +168,9 @@ class LayerStores:
         if not chain.layers:
             raise EndpointError(f"{chain.name} has no layers", hint="netfs layers ls shows those that have")
         trees = self._open(chain)
-        return Diff(chain.ref(), chain.layers[0].id, tuple(diff(trees.stack)), tuple(trees.gaps))
+        there = trees.layers[:1] == chain.layers[:1]
+        changes = tuple(diff(trees.stack)) if there else ()
+        return Diff(chain.ref(), chain.layers[0].id, changes, tuple(trees.gaps))
 
     def usage(self, target: str = "", **choice: str) -> Usage:
         """Where the disk went: in all stores, or in one chain. Raises EndpointError."""
@@ -198,15 +201,22 @@ class LayerStores:
             alone: dict[measure.Key, Account] = {}
             mine = [Chain("layer", store, (layer,)) for layer, _ in unowned]
             measure.measured(mine, self._open, alone, gaps, self._progress)
-            root = self._roots[store.root]
             told += findings(store, [chain for chain in self.chains if chain.store is store], unowned)
             found += (
-                Orphan(layer.id, root.on_host(layer.path), why, store.node, layer.role, alone[place].own)
+                self._orphan(store, layer, why, alone[place].own)
                 for layer, why in unowned
                 if (place := key(store, layer)) in alone
             )
         total = sum(each.own.bytes for each in found)
         return Orphans(tuple(found), total, tuple(told), doubtful, self.notes, tuple(gaps))
+
+    def _orphan(self, store: Store, layer: Layer, why: str, own: Extent) -> Orphan:
+        root = self._roots[store.root]
+        try:
+            modified_at = calendar(root.status(layer.path).st_mtime_ns)
+        except OSError:
+            modified_at = ""
+        return Orphan(layer.id, root.on_host(layer.path), why, store.node, layer.role, own, modified_at)
 
     def verify(self, target: str = "", *, content: bool = False, **choice: str) -> tuple[Verified, ...]:
         """Our merged view beside the kernel's, of what is mounted. Raises EndpointError; SourceError: nothing is."""
@@ -220,7 +230,7 @@ class LayerStores:
         return tuple(self._verified(chain, content) for chain in mounted)
 
     def _verified(self, chain: Chain, content: bool) -> Verified:
-        from netfs.overlay.verify import compare
+        from netfs.overlay.verify import compare, started
 
         assert chain.mount is not None
         view, trees = self.view(chain)
@@ -228,13 +238,14 @@ class LayerStores:
         try:
             with Root(place) as root:
                 kernel = root.tree(chain.mount.mountpoint, userxattr=chain.options.userxattr)
-                found = compare(view, kernel.root, content=content, progress=self._progress)
-        except OSError as error:
-            gap = Gap(chain.mount.mountpoint, "mount", os.strerror(error.errno or 0))
+                start = started(view, chain.mount.root)
+                found = compare(view, start, kernel.root, content=content, progress=self._progress)
+        except (OSError, SourceError) as error:
+            why = error.what if isinstance(error, SourceError) else os.strerror(error.errno or 0)
+            gap = Gap(chain.mount.mountpoint, "mount", why)
             return Verified(chain.ref(), gaps=(*trees.gaps, gap))
-        more = max(0, len(found.differences) - TOLD)
-        told = tuple(found.differences[:TOLD])
-        return Verified(chain.ref(), found.entries, told, more, tuple(found.skipped), tuple(trees.gaps))
+        differences, skipped = tuple(found.differences), tuple(found.skipped)
+        return Verified(chain.ref(), found.entries, differences, found.more, skipped, tuple(trees.gaps))
 
     def _open(self, chain: Chain) -> Opened:
         return opened(self._roots[chain.store.root], chain)

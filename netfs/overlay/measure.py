@@ -9,7 +9,6 @@ from functools import reduce
 from netfs.model.layers import Account, Extent
 from netfs.model.snapshot import Gap
 from netfs.overlay.chains import Chain, key
-from netfs.overlay.changes.account import account
 from netfs.overlay.stack import Opened
 
 Key = tuple[str, str, str]
@@ -27,6 +26,8 @@ def measured(
 
     ``Account.layer`` and the keys of ``Account.hides`` are places in the layer's own chain: 0 is the layer itself.
     """
+    from netfs.overlay.changes.account import account
+
     entries = 0
     for chain in chains:
         keys = [key(chain.store, layer) for layer in chain.layers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netfs.model.layers import Layer, Mount, Store
@@ -16,10 +17,13 @@ UNOWNED = {
     "removing": "its engine began to remove it and did not finish",
 }
 PRUNE = {
-    "docker": "docker system prune",
-    "containerd": "ctr snapshots rm KEY, or a restart of containerd: its garbage collector takes what nobody refers to",
-    "containers-storage": "podman system prune --external",
+    "docker": "none of Docker's commands removes them (github.com/moby/moby/issues/45939)",
+    "containerd": "restart containerd: its garbage collector takes them",
+    "containers-storage": "podman system check --repair, in Podman 5.2 and later; podman system prune --external",
 }
+"""What an engine has for what nobody owns."""
+RESTART = "restart the engine: it finishes what it began"
+"""For what it was removing."""
 
 
 def orphans(
@@ -50,7 +54,8 @@ def findings(store: Store, found: Sequence[Chain], unowned: Iterable[tuple[Layer
     yield from _missing(store, found)
     yield from _links(store)
     for layer, why in unowned:
-        yield _finding(store, "layer-orphan", "info", layer.path, why, PRUNE.get(store.engine, ""))
+        fix = RESTART if layer.role == "removing" else PRUNE.get(store.engine, "")
+        yield _finding(store, "layer-orphan", "info", layer.path, why, fix)
 
 
 def _missing(store: Store, found: Sequence[Chain]) -> Iterator[Finding]:
@@ -70,17 +75,19 @@ def _missing(store: Store, found: Sequence[Chain]) -> Iterator[Finding]:
 
 def _links(store: Store) -> Iterator[Finding]:
     layers = {layer.id: layer for layer in store.layers if not layer.missing}
+    folder = next((f"{posixpath.dirname(layer.path)}/l" for layer in layers.values()), "l")
     fix = "restart the engine: it makes its links anew; else remove the layer and pull its image again"
     for name, said in sorted(store.links.items()):
         parts = said.split("/")
         leads = parts[1] if len(parts) == 3 and parts[0] == ".." else ""
         if leads not in layers:
             yield _finding(
-                store, "layer-link-dangling", "warning", f"l/{name}", f"it leads to {said}, and there is none", fix
+                *(store, "layer-link-dangling", "warning", f"{folder}/{name}"),
+                *(f"it leads to {said}, and there is none", fix),
             )
         elif layers[leads].short not in ("", name):
             evidence = f"it leads to {short(leads)}, whose own link is {layers[leads].short}"
-            yield _finding(store, "layer-link-dangling", "warning", f"l/{name}", evidence, fix)
+            yield _finding(store, "layer-link-dangling", "warning", f"{folder}/{name}", evidence, fix)
     for layer in layers.values():
         if layer.short and layer.short not in store.links and store.links:
             evidence = f"its link l/{layer.short} is not there"

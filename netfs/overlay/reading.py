@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +26,13 @@ READERS = {
     "containerd": "netfs.overlay.stores.containerd",
     "containers-storage": "netfs.overlay.stores.containers_storage",
 }
+USUAL = {
+    "docker": "/var/lib/docker",
+    "containerd": "/var/lib/containerd",
+    "containers-storage": "/var/lib/containers/storage",
+}
+"""Where an engine's store lies that only root may look into."""
+READ_AS_ROOT = "run it as root"
 
 
 @dataclass(slots=True)
@@ -41,7 +50,10 @@ def read(root: Root, node: str, mounts: Sequence[Mount] = (), places: Sequence[P
     """The stores below a root; those at ``places`` where they are known, else those that are found."""
     stores: list[Store] = []
     gaps: list[Gap] = []
-    for place in places or find(root):
+    known = places or find(root)
+    if not places:
+        gaps += _refused(root, known)
+    for place in known:
         try:
             store = import_module(READERS[place.engine]).read(root, place.path)
         except NetfsError as failure:
@@ -55,6 +67,19 @@ def read(root: Root, node: str, mounts: Sequence[Mount] = (), places: Sequence[P
         joined = (*joined, strange)
         matched[root.path, strange.path] = {mount.upper or mount.lower[0]: mount for mount in others if mount.lower}
     return Read(root, joined, matched, tuple(gaps))
+
+
+def _refused(root: Root, found: Iterable[Place]) -> Iterator[Gap]:
+    """Stores that are there, and may not be looked at: that nothing was found in them says nothing."""
+    seen = {place.path for place in found}
+    for engine, path in USUAL.items():
+        if path in seen:
+            continue
+        try:
+            root.names(path)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM):
+                yield Gap(root.on_host(path), f"{engine} store", f"it may not be read: {READ_AS_ROOT}")
 
 
 def _matched(
@@ -91,9 +116,16 @@ def _strange(root: Root, node: str, mounts: Sequence[Mount]) -> Store:
         stack = ((mount.upper,) if mount.upper else ()) + mount.lower
         for place, path in enumerate(stack):
             below = stack[place + 1 :]
-            gone = not root.is_directory(path)
-            layers.setdefault(path, Layer(path, path, (path,), below, "mount", missing=gone))
+            layers.setdefault(path, Layer(path, path, (path,), below, "mount", missing=_gone(root, path)))
     return Store("mounts", "/proc/self/mountinfo", root.path, node, "overlay", layers=tuple(layers.values()))
+
+
+def _gone(root: Root, path: str) -> bool:
+    """Whether a directory is not there; one that may not be looked at is."""
+    try:
+        return not stat.S_ISDIR(root.status(path).st_mode)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EPERM)
 
 
 def whole(path: str, progress: Callable[[int], None] | None = None) -> LayerStores:
@@ -109,7 +141,7 @@ def whole(path: str, progress: Callable[[int], None] | None = None) -> LayerStor
     if not found.stores:
         root.close()
         hint = "it is the root of a machine, or an engine's folder: /var/lib/docker, /var/lib/containerd, …"
-        raise SourceError("no layer store is there", where=path, hint=hint)
+        raise _nothing([found], path, hint)
     return LayerStores((replace(found, gaps=found.gaps + gaps),), progress)
 
 
@@ -145,5 +177,15 @@ def of_nodes(nodes: Sequence[NodeFiles], progress: Callable[[int], None] | None 
         found.append(replace(one, gaps=one.gaps + gaps))
     if not any(each.stores for each in found):
         where = ", ".join(node.node for node in nodes)
-        raise SourceError("no layer store is there", where=where, hint="--root DIR reads a store that was copied")
+        for each in found:
+            each.root.close()
+        raise _nothing(found, where, "--root DIR reads a store that was copied")
     return LayerStores(found, progress)
+
+
+def _nothing(found: Iterable[Read], where: str, hint: str) -> SourceError:
+    """That there is no store; where one may not be looked at, that."""
+    refused = [gap.where for each in found for gap in each.gaps if gap.reason.endswith(READ_AS_ROOT)]
+    if refused:
+        return SourceError(f"{', '.join(dict.fromkeys(refused))} may not be read", where=where, hint=READ_AS_ROOT)
+    return SourceError("no layer store is there", where=where, hint=hint)

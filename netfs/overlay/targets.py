@@ -1,25 +1,30 @@
 """Targets: what the user names, found among the chains.
 
 Forms: a path in a store, ``POD``, ``NAMESPACE/POD``, ``NAMESPACE/POD/CONTAINER``, a container's name, an image's name,
-and the beginning of an id: of a container, an image, a layer, a digest, a short link. ``pod/…``, ``container/…``,
-``image/…``, ``layer/…`` say which of them is meant.
+and the beginning of an id, with ``…`` or not: of a container, an image, a layer, a digest, a short link. ``pod/…``,
+``container/…``, ``image/…``, ``layer/…`` say which of them is meant. A path may be one of another machine: what counts
+is a layer's id in it, or its link below ``l``.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 
 from netfs.errors import EndpointError
 from netfs.model.layers import Layer, Mount, Store
 from netfs.model.text import printable
-from netfs.overlay.chains import Chain, chain_of, short
+from netfs.overlay.chains import INIT, Chain, chain_of, short
 
 SANDBOX = "sandbox"
 LEAST = 3
 """Characters of an id: fewer are a guess."""
+DISTINCT = 25
+"""Characters of an id that no folder of another kind is called by: containerd's are plain numbers."""
 _TAGGED = re.compile(r":[^/]*$")
 _REGISTRIES = ("docker.io/library/", "docker.io/", "localhost/")
 
@@ -43,20 +48,24 @@ class Known:
     """By root and path of the store, then by ``Layer.id``."""
 
     def chain_of(self, store: Store, layer: Layer) -> Chain:
-        """The chain that a layer begins."""
+        """The chain that a layer begins: its container's, where it is the uppermost of one."""
+        for chain in self.chains:
+            if chain.container is not None and chain.store is store and chain.layers[0].id == layer.id:
+                return chain
         return chain_of(store, layer, self.mounts.get((store.root, store.path), {}))
 
 
 def resolve(known: Known, text: str, *, namespace: str = "", container: str = "") -> Target:
     """What ``text`` names. ``container`` chooses one of a pod's. Raises EndpointError: unknown, or ambiguous."""
+    text = text.rstrip("…") if "…" in text else text
     kind, _, rest = text.partition("/")
     chosen = {"container": _containers, "image": _images, "layer": _layers, "pod": _pods}.get(kind)
     if text.startswith("/"):
-        found = list(_by_path(known, text))
+        found = _first(known, text, _mountpoints, _by_path, _by_beginning, _by_component)
     elif chosen is not None and rest:
         found = list(chosen(known, rest))
     else:
-        found = _by_name(known, text)
+        found = _first(known, text, _pods, _named, _images, _containers, _layers, _by_component)
     if container:
         found = [each for each in found if each.chain.container and container in _names(each.chain)]
     found = _one_pod(found, namespace)
@@ -68,16 +77,8 @@ def resolve(known: Known, text: str, *, namespace: str = "", container: str = ""
     return found[0]
 
 
-def _by_name(known: Known, text: str) -> list[Target]:
-    """The first kind of thing that has such a name: whole names before beginnings of ids."""
-    ways: tuple[Callable[[Known, str], Iterable[Target]], ...] = (
-        _pods,
-        _named,
-        _images,
-        _mountpoints,
-        _containers,
-        _layers,
-    )
+def _first(known: Known, text: str, *ways: Callable[[Known, str], Iterable[Target]]) -> list[Target]:
+    """The first kind of thing that has such a name: whole names come before beginnings of ids."""
     for way in ways:
         found = list(way(known, text))
         if found:
@@ -136,32 +137,57 @@ def _spelled(name: str) -> set[str]:
 
 
 def _mountpoints(known: Known, text: str) -> Iterable[Target]:
+    """The first that is mounted there: several mount namespaces may have something at one path."""
+    path = text.rstrip("/") or "/"
     for chain in known.chains:
-        if chain.mount is not None and chain.mount.mountpoint == text:
+        if chain.mount is not None and chain.mount.mountpoint == path:
             yield Target(chain)
+            return
 
 
 def _layers(known: Known, text: str) -> Iterable[Target]:
-    """By id, short link, ChainID, DiffID, or another name."""
+    """By id, short link, ChainID, DiffID, or another name. The init layer has its container's id: it is meant where its
+    ``-init`` is written.
+    """
+    beginning, init = text.removesuffix(INIT), text.endswith(INIT)
     for store in known.stores:
         for layer in store.layers:
-            identities = (layer.id, layer.short, layer.chain_id, layer.diff_id)
-            if text in layer.names or any(_begins(identity, text) for identity in identities):
+            identities = (layer.id, layer.chain_id, layer.diff_id, layer.short)
+            named = bool(text) and text in (*layer.names, *identities)
+            begun = any(_begins(identity, beginning) for identity in identities)
+            if named or (begun and layer.id.endswith(INIT) == init):
                 yield Target(known.chain_of(store, layer), layer)
 
 
 def _by_path(known: Known, text: str) -> Iterable[Target]:
-    """A path in a store, as its machine names it or as this host does: the layer that it lies in; or a mount point."""
+    """A path in a store, as its machine names it or as this host does: the layer that it lies in."""
     path = text.rstrip("/") or "/"
-    mounted = list(_mountpoints(known, path))
-    if mounted:
-        yield from mounted[:1]
-        return
     for store in known.stores:
         inside = _inside(store, path)
         linked = _link(store, inside)
         for layer in store.layers:
             if layer.path and (inside == layer.path or inside.startswith(f"{layer.path}/") or layer.id == linked):
+                yield Target(known.chain_of(store, layer), layer)
+
+
+def _by_beginning(known: Known, text: str) -> Iterable[Target]:
+    """A path that ends in the beginning of a layer's id."""
+    for store in known.stores:
+        folder, _, beginning = _inside(store, text).rpartition("/")
+        for each in _layers(known, beginning):
+            if each.layer is not None and each.chain.store is store and posixpath.dirname(each.layer.path) == folder:
+                yield each
+
+
+def _by_component(known: Known, text: str) -> Iterable[Target]:
+    """A path from elsewhere that has a layer's whole id in it, or the name of a link below ``l``."""
+    parts = text.split("/")
+    links = {name for folder, name in pairwise(parts) if folder == "l"}
+    if len(parts) == 1:
+        return
+    for store in known.stores:
+        for layer in store.layers:
+            if (len(layer.id) >= DISTINCT and layer.id in parts) or (layer.short and layer.short in links):
                 yield Target(known.chain_of(store, layer), layer)
 
 
@@ -216,6 +242,8 @@ def _unknown(known: Known, text: str, container: str) -> EndpointError:
     names = {name for chain in known.chains for name in (chain.name, *(_names(chain)), *_pod(chain)) if name}
     near = get_close_matches(text, sorted(names), n=3)
     hint = f"did you mean {printable(', '.join(near))}?" if near else "netfs layers ls shows those there are"
+    if text.startswith("/"):
+        return EndpointError(f"no layer lies at {shown!r}, and no overlay is mounted there", hint=hint)
     return EndpointError(f"no pod, container, image or layer is called {shown!r}", hint=hint)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import stat
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
+from netfs.errors import UsageError
 from netfs.model.layer_answers import Version, Which
 from netfs.model.layers import Layer
+from netfs.overlay.calendar import calendar
 from netfs.overlay.chains import Chain
 from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.trail import Held, trail
@@ -21,19 +22,23 @@ Naming = Callable[[Layer], tuple[str, tuple[str, ...]]]
 
 def whence(chain: Chain, trees: Opened, path: str, root: Root, naming: Naming) -> Which:
     """The layer that provides a path, and every layer that it shadows. Symlinks on the way are followed in the view;
-    the last one is not: it is the answer.
+    the last one is not: it is the answer. Raises UsageError for a path that is none.
     """
+    if not path or "\0" in path:
+        raise UsageError("an empty path leads nowhere" if not path else "no path has a zero byte in it")
     resolved = View(trees.stack).resolve(path, follow=False)
+    where = resolved.path.removesuffix("/.") or "/"
     held = trail(trees.stack, resolved.path)
     versions = [_version(each, trees.layers, root, naming) for each in held]
     by_fate = {fate: tuple(one for one in versions if one.fate == fate) for fate in ("provides", "data", "merged")}
     hidden = tuple(one for one in versions if one.fate in ("hidden", "whiteout"))
-    covered_at = _covered(chain, resolved.path)
-    error = resolved.error or (resolved.node.error if resolved.node is not None else 0)
+    covered_at = _covered(chain, where)
+    node = resolved.node
+    error = resolved.error or (node.error or node.closed if node is not None else 0)
     return Which(
         chain=chain.ref(),
         path=path,
-        resolved=resolved.path,
+        resolved=where,
         provider=next(iter(by_fate["provides"]), None),
         data=next(iter(by_fate["data"]), None),
         shadowed=hidden,
@@ -67,7 +72,7 @@ def _version(held: Held, layers: Sequence[Layer], root: Root, naming: Naming) ->
         mode=stat.filemode(status.st_mode),
         uid=status.st_uid,
         gid=status.st_gid,
-        modified_at=_told(status.st_mtime_ns),
+        modified_at=calendar(status.st_mtime_ns),
         by=layers[held.by].id if held.by is not None else "",
         why=held.why,
         marks=held.marks,
@@ -81,11 +86,3 @@ def _tree(layers: Sequence[Layer], place: int) -> str:
     """The tree of a layer that has several: the one that stands at this place of the stack."""
     layer = layers[place]
     return layer.trees[place - layers.index(layer)]
-
-
-def _told(ns: int) -> str:
-    """A time as RFC 3339; empty where no calendar has it: strangers set it to what they like."""
-    try:
-        return datetime.fromtimestamp(ns // 10**9, UTC).isoformat().replace("+00:00", "Z")
-    except (ValueError, OverflowError, OSError):
-        return ""

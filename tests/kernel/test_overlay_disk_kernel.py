@@ -20,12 +20,15 @@ pytestmark = pytest.mark.kernel
 
 PLACE = """
 import ctypes, errno, os, stat, struct, subprocess, sys, time
+from netfs.errors import SourceError
 from netfs.overlay.disk import openat2
 from netfs.overlay.disk.root import Root
 
 def refuse_openat2(code):
-    # seccomp(2): load the system call's number; 437 is answered with an errno, all others are allowed.
-    program = [(0x20, 0, 0, 0), (0x15, 0, 1, 437), (0x06, 0, 0, 0x50000 | code), (0x06, 0, 0, 0x7FFF0000)]
+    # seccomp(2): load the system call's number; openat2 and listxattrat get an errno, all others are allowed.
+    program = [
+        (0x20, 0, 0, 0), (0x15, 1, 0, 437), (0x15, 0, 1, 465), (0x06, 0, 0, 0x50000 | code), (0x06, 0, 0, 0x7FFF0000)
+    ]
     text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(text)))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -84,8 +87,8 @@ open("layer/usr/file", "w").write("own")
 open("other/file", "w").write("other")
 open("layer/usr/lib/own", "w").write("own")
 with Root(".") as root:
-    tree = root.tree("layer")
-    before = tree.root.enter("usr").enter("lib")
+    again = root.tree("layer")
+    before = again.root.enter("usr").enter("lib")
     assert before.read("own", 0, 9) == b"own"
     root.close()
 with Root(".") as root:
@@ -97,7 +100,7 @@ with Root(".") as root:
     assert code(lambda: usr.read("file", 0, 1)) == "EXDEV"
     assert tree.mounted_over == ("usr/lib", "usr/file"), tree.mounted_over
     # the handle that is to be opened again, beneath the mount
-    assert code(lambda: before.read("own", 0, 9)) == "EXDEV"
+    assert (code(lambda: before.read("own", 0, 9)), again.mounted_over) == ("EXDEV", ("usr/lib",))
     # a layer may itself begin at a mount, and be reached through others
     assert root.tree("layer/usr/lib").root.enter("deep").names() == {}
     assert root.read("/layer/usr/file") == b"other"
@@ -187,6 +190,12 @@ with Root(".") as root:
     assert code(lambda: root.names("layer/search")) == "EACCES"
     assert root.read("layer/search/file") == b"text"
     assert not root.is_directory("layer/closed/below")
+try:
+    Root("layer/closed")
+except SourceError as error:
+    assert str(error) == "layer/closed: Permission denied", error
+else:
+    raise AssertionError("a root that may not be searched")
 """,
         without=f"{require_program('setpriv')} --inh-caps=-all --bounding-set=-all",
     )
@@ -222,9 +231,35 @@ assert tree.unreadable
     subprocess.run([require_program("unshare"), "-Ur", sys.executable, "-c", script], check=True)
 
 
+@WAYS
+def test_the_files_of_another_mount_namespace_are_reached_through_its_process(
+    inside: Callable[..., None], way: str
+) -> None:
+    inside(
+        """
+os.makedirs("store/layer/etc")
+hide = "mount -t tmpfs tmpfs store && mkdir -p store/layer/etc"
+other = subprocess.Popen(
+    ["unshare", "--mount", "sh", "-c", f"{hide} && echo theirs >store/layer/etc/file && echo && exec sleep 60"],
+    stdout=subprocess.PIPE,
+)
+try:
+    assert other.stdout.read(1)
+    with Root(f"/proc/{other.pid}/root") as root:
+        place = os.getcwd() + "/store"
+        assert root.tree(f"{place}/layer").root.enter("etc").read("file", 0, 9) == b"theirs\\n"
+        assert root.resolve(f"{place}/./layer") == f"{place}/layer"
+    assert Root(".").tree("store/layer").root.enter("etc").names() == {}
+finally:
+    other.kill()
+    other.wait()
+""",
+        way,
+    )
+
+
 def test_without_proc_nothing_is_answered(inside: Callable[..., None]) -> None:
     inside("""
-from netfs.errors import SourceError
 sh("mount -t tmpfs tmpfs /proc")
 try:
     Root(".")
@@ -235,8 +270,10 @@ else:
 """)
 
 
-def test_xattrs_of_64_kib_are_read_whole_and_a_heap_of_them_is_refused(inside: Callable[..., None]) -> None:
-    inside("""
+@WAYS
+def test_xattrs_of_64_kib_are_read_whole_and_a_heap_of_them_is_refused(inside: Callable[..., None], way: str) -> None:
+    inside(
+        """
 os.mkdir("layer")
 open("layer/file", "w").close()
 open("layer/heap", "w").close()
@@ -249,14 +286,16 @@ for number in range(20):
         os.setxattr("layer/heap", f"user.{number}", large)
         kept += 1
     except OSError:
-        break
+        break  # what a tmpfs takes from an ordinary user is bounded
 with Root(".") as root:
     tree = root.tree("layer", userxattr=True).root
     assert tree.mark("file", "redirect") == tree.mark("", "redirect") == large
     assert tree.xattrs("file")["user.overlay.redirect"] == large
     if kept >= 16:
         assert code(lambda: tree.xattrs("heap")) == "E2BIG"
-""")
+""",
+        way,
+    )
 
 
 @pytest.mark.parametrize(("way", "depth"), [("openat2", 20_000), ("ENOSYS", 2_000)])

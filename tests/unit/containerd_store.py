@@ -93,7 +93,8 @@ class ContainerdStore:
         number = len(self.snapshots) + 1
         self.numbers[namespace, key] = number
         name = f"{namespace}/{number}/{key}"
-        record: Branch = {b"id": unsigned(number), b"kind": kind, b"createdat": moment(), b"updatedat": moment()}
+        earlier = moment(MADE - timedelta(seconds=1))
+        record: Branch = {b"id": unsigned(number), b"kind": kind, b"createdat": earlier, b"updatedat": earlier}
         known = self.bucket(namespace, "snapshots", self.driver, key)
         known |= {b"name": name.encode(), b"createdat": moment(), b"updatedat": moment()}
         if labels:

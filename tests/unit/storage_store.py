@@ -120,7 +120,11 @@ class StorageStore:
         tree: Tree = {
             b"ctr": _buckets(containers),
             b"pod": _buckets(pods),
-            b"runtime-config": {b"run-root": b"/run/elsewhere", b"volume-path": b"/volumes"},
+            b"runtime-config": {
+                b"run-root": b"/run/elsewhere",
+                b"volume-path": b"/volumes",
+                b"graph-root": self.path.encode(),
+            },
         }
         (self.here / "libpod").mkdir(exist_ok=True)
         (self.here / "libpod/bolt_state.db").write_bytes(database(tree))
@@ -143,6 +147,23 @@ class StorageStore:
 
 def _insert(connection: sqlite3.Connection, table: str, values: tuple[object, ...]) -> None:
     connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+
+
+def leave_in_log(database: Path, *statements: str) -> list[int]:
+    """Change a database so that the changes are in its write-ahead log alone; how long that was after each of them."""
+    log = database.with_name(f"{database.name}-wal")
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode = WAL")
+    lengths = []
+    for statement in statements:
+        connection.execute(statement)
+        connection.commit()
+        lengths.append(log.stat().st_size)
+    kept = database.read_bytes(), log.read_bytes()
+    connection.close()  # which moves all of it to the database
+    database.write_bytes(kept[0])
+    log.write_bytes(kept[1])
+    return lengths
 
 
 def _buckets(entries: dict[str, tuple[object, object]]) -> Tree:

@@ -73,7 +73,7 @@ def test_a_container_has_deleted_a_file_and_made_a_directory_anew(read: Store, p
     deleted = os.lstat(diff / "etc" / "issue")
     assert stat.S_ISCHR(deleted.st_mode)
     assert deleted.st_rdev == 0
-    assert os.getxattr(diff / "var" / "lib" / "app", "user.overlay.opaque") == b"y"
+    assert os.getxattr(diff / "app" / "data", "user.overlay.opaque") == b"y"
     assert (diff / "etc" / "hostname").read_text() == f"{pod.name}\n"
 
 

@@ -102,6 +102,24 @@ def test_of_an_index_the_platform_that_is_there_counts(store: ContainerdStore) -
     assert [(image.id, image.layers, image.missing) for image in read(store).images] == [(config, ("1",), ())]
 
 
+def test_of_an_index_the_platform_that_is_unpacked_counts(store: ContainerdStore) -> None:
+    (fetched, _), (used, config) = store.manifest(1, "arm"), store.manifest(2)
+    store.unpack("default", config)
+    store.name("default", WEB, store.blob({"manifests": [{"digest": fetched}, {"digest": used}]}))
+    assert [(image.id, image.missing) for image in read(store).images] == [(config, ())]
+
+
+def test_an_index_of_which_nothing_is_there_is_one_image(store: ContainerdStore) -> None:
+    absent = tuple(f"sha256:{number:064x}" for number in range(3))
+    empty, index = store.blob({"manifests": []}), store.blob({"manifests": [{"digest": one} for one in absent]})
+    store.name("default", "a:1", index)
+    store.name("default", "b:1", empty)
+    assert [(image.id, image.names, image.missing) for image in read(store).images] == [
+        (index, ("a:1",), absent),
+        (empty, ("b:1",), ()),
+    ]
+
+
 def test_what_an_image_needs_and_is_not_there_is_told(store: ContainerdStore) -> None:
     manifest, config = store.manifest(2)
     store.name("default", "not/unpacked:1", manifest)
@@ -212,10 +230,13 @@ def test_what_a_lease_or_a_label_keeps_is_a_snapshot_and_what_nothing_keeps_is_u
     left = store.snapshot("default", "sha256:" + "5" * 64, kind=COMMITTED)
     extract = store.snapshot("default", "extract-1-x sha256:1", chain)
     built = store.snapshot("default", "built", chain)
+    referred = store.snapshot("default", "referred", kind=COMMITTED)
+    referring = store.snapshot("default", "referring", labels={f"{GC}ref.snapshot.overlayfs/a": "referred"})
     store.lease("default", "l1", ["leased", "above-leased", "extract-1-x sha256:1", "gone"])
     store.lease("default", "l2", ["built"], {f"{GC}flat": "now"})
     found = roles(read(store))
-    assert {found[one] for one in (leased, rooted, above, kept)} == {"snapshot"}
+    assert {found[one] for one in (leased, rooted, above, kept, referred)} == {"snapshot"}
+    assert found[referring] == "unknown"
     assert (found[leaked], found[left], found[extract], found[built]) == ("unknown", "unknown", "temporary", "build")
 
 
@@ -266,6 +287,36 @@ def test_a_snapshot_that_its_namespace_gave_up_is_being_removed(store: Container
     assert roles(read(store)) == {number: "removing"}
 
 
+def test_a_snapshot_that_its_snapshotter_does_not_have_is_told(store: ContainerdStore) -> None:
+    config = store.image("default", WEB)
+    store.container("default", "c1", WEB, store.chains[config][-1])
+    del store.snapshots[b"default/3/c1"]
+    found = read(store)
+    assert [gap.reason for gap in found.gaps] == ["does not have 'default/3/c1', which meta.db names"]
+    assert found.containers[0].layer == ""
+
+
+def test_a_containers_image_is_told_by_the_layers_below_it_where_its_name_is_gone(store: ContainerdStore) -> None:
+    config = store.image("default", WEB)
+    chain = store.chains[config][-1]
+    store.snapshot("default", f"{chain}-100000-100000", chain, COMMITTED)
+    store.snapshot("default", "other", chain, COMMITTED)
+    store.container("default", "c1", "renamed:1", chain)
+    store.container("default", "c2", "renamed:1", f"{chain}-100000-100000")
+    store.container("default", "c3", "renamed:1", "other")
+    images = {container.id: container.image for container in read(store).containers}
+    assert images == {"c1": config, "c2": config, "c3": ""}
+
+
+def test_a_container_of_two_equal_images_is_not_guessed(store: ContainerdStore) -> None:
+    config = store.image("default", WEB)
+    manifest, other = store.manifest(2, created="2026-01-01T00:00:00Z")
+    assert (other != config, store.chains[other]) == (True, store.chains[config])
+    store.name("default", "equal:1", manifest)
+    store.container("default", "c1", "renamed:1", store.chains[config][-1])
+    assert read(store).containers[0].image == ""
+
+
 def test_parents_that_lead_nowhere_or_in_a_circle_are_not_guessed(store: ContainerdStore) -> None:
     for key in ("a", "b", "c"):
         store.snapshot("default", key, kind=COMMITTED)
@@ -312,6 +363,7 @@ def test_without_meta_db_no_directory_is_called_nobodys(store: ContainerdStore) 
     found = read_path(store.path.parent)
     assert roles(found) == {"1": "image", "2": "image", "3": "unknown"}
     assert [gap.what for gap in found.gaps] == ["owners"]
+    assert found.layers[2].created_at == "2026-01-02T03:04:04Z"
 
 
 def test_without_metadata_db_no_directory_is_called_nobodys(store: ContainerdStore) -> None:
@@ -345,6 +397,8 @@ def test_a_snapshotters_folder_alone_is_read(store: ContainerdStore) -> None:
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no store of containerd"):
         read_path(tmp_path, "/")
+    with pytest.raises(SourceError, match="No such file"):
+        read_path(tmp_path, "/containerd")
 
 
 class Owned(Root):

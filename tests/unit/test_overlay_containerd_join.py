@@ -13,7 +13,7 @@ from netfs.model.layers import Container, Image, Layer, Store
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import containerd
 from netfs.overlay.stores.join import full_name, join
-from tests.unit.containerd_store import ContainerdStore
+from tests.unit.containerd_store import COMMITTED, ContainerdStore
 
 ID = "ab" * 32
 DOCKER = Store(
@@ -39,6 +39,20 @@ def test_a_stopped_container_is_known_by_its_snapshot(tmp_path: Path) -> None:
     assert found.containers == (Container(ID, image=config, layer="4"),)
     assert [layer.role for layer in found.layers] == ["image", "image", "init", "container"]
     assert found.layers[3].lower == ("3", "2", "1")
+
+
+def test_a_container_whose_users_are_mapped_has_two_layers_of_its_own_below_it(tmp_path: Path) -> None:
+    store = ContainerdStore(tmp_path / "containerd")
+    config = store.image("moby", "docker.io/library/web:latest", layers=1)
+    store.snapshot("moby", f"{ID}-init", store.chains[config][0], COMMITTED)
+    store.snapshot("moby", f"{ID}-init-1000-1000", f"{ID}-init", COMMITTED)
+    store.snapshot("moby", ID, f"{ID}-init-1000-1000")
+    store.lease("moby", ID, [ID])
+    store.write()
+    with Root(str(tmp_path)) as root:
+        found = containerd.read(root, "/containerd")
+    assert found.containers == (Container(ID, image=config, layer="4"),)
+    assert [layer.role for layer in found.layers] == ["image", "init", "init", "container"]
 
 
 def test_a_container_is_in_the_store_that_has_its_layer(tmp_path: Path) -> None:
@@ -74,7 +88,8 @@ def test_a_container_that_containerd_only_runs_stays_dockers() -> None:
     docker = replace(DOCKER, containers=(replace(DOCKER.containers[0], layer="f" * 64),), others=())
     store = Store("containerd", "/c", containers=(Container(ID, pid=7), Container("other")))
     joined = join((docker, store))
-    assert joined[0].containers == docker.containers
+    assert joined[0] == docker
+    assert joined[1].others == ()
     assert [container.id for container in joined[1].containers] == ["other"]
 
 

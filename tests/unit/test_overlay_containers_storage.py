@@ -14,7 +14,7 @@ import pytest
 from netfs.errors import SourceError
 from netfs.model.layers import HistoryLine, Layer, Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores.containers_storage import read
+from netfs.overlay.stores.containers_storage import is_folder, read
 from tests.unit.storage_store import StorageStore, conf, hexadecimal, link
 
 DIFF = "sha256:" + "1" * 64
@@ -51,6 +51,7 @@ def store(tmp_path: Path) -> StorageStore:
 def test_layers_have_what_their_directories_and_the_list_say(store: StorageStore) -> None:
     found = of(store.write())
     assert (found.engine, found.driver, found.path) == ("containers-storage", "overlay", store.path)
+    assert found.root == str(store.machine)
     here = f"{store.path}/overlay/{hexadecimal('base')}"
     assert layer(found, "base") == Layer(
         id=hexadecimal("base"),
@@ -198,6 +199,18 @@ def test_the_folder_of_layers_alone_has_layers_of_nobody(store: StorageStore) ->
     assert reasons(found) == [("owners", "its lists of layers, images and containers are not there")]
 
 
+def test_the_folder_of_layers_alone_is_known_from_dockers(store: StorageStore, tmp_path: Path) -> None:
+    docker = tmp_path / "overlay2"
+    for folder in ("l", "abc/diff", "abc/work", "abc/merged"):
+        (docker / folder).mkdir(parents=True)
+    with Root(str(tmp_path)) as root:
+        assert is_folder(root, f"{store.path}/overlay")
+        assert not is_folder(root, "/overlay2")
+        assert not is_folder(root, "/absent")
+        (docker / ".has-mount-program").write_text("false")
+        assert is_folder(root, "/overlay2")
+
+
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
     with Root(str(tmp_path)) as root, pytest.raises(SourceError, match="no store of containers-storage"):
         read(root, "/var/lib/containers/storage")
@@ -256,6 +269,19 @@ class TestVolatile:
         run.mkdir(parents=True)
         (run / "volatile-containers.json").write_text(json.dumps([{"id": "c", "names": ["one"]}]))
         assert [container.name for container in of(store).containers] == ["one"]
+
+    def test_the_last_file_that_says_something_counts(self, tmp_path: Path) -> None:
+        conf(tmp_path, '[storage]\ngraphroot = "/data"\nrunroot = "/first"')
+        for name, runroot in (("20-b.conf", "/second"), ("10-a.conf", "/third"), ("30-c.txt", "/fourth")):
+            path = tmp_path / "usr/share/containers/storage.conf.d" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f'[storage]\nrunroot = "{runroot}"')
+        store = StorageStore(tmp_path, "/data").write()
+        for runroot in ("first", "second", "third", "fourth"):
+            run = tmp_path / runroot / "overlay-containers"
+            run.mkdir(parents=True)
+            (run / "volatile-containers.json").write_text(json.dumps([{"id": runroot}]))
+        assert [container.id for container in of(store).containers] == ["second"]
 
 
 class TestAdditionalStores:

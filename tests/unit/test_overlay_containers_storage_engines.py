@@ -16,9 +16,10 @@ import pytest
 from netfs.model.layers import Container, Store
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.containers_storage import read
-from tests.unit.storage_store import StorageStore, hexadecimal
+from tests.unit.storage_store import StorageStore, hexadecimal, leave_in_log
 
 UID = "8b1c7a39-9d0e-4a52-a3d0-0f1f7b4b6c11"
+UPDATE = """UPDATE ContainerState SET JSON = '{{"state": {}}}'"""
 SPEC = {
     "mounts": [
         {"destination": "/proc", "type": "proc", "source": "proc"},
@@ -84,6 +85,15 @@ class TestPodman:
         (run / "volatile-containers.json").write_text(json.dumps([{"id": "c", "names": ["transient"]}]))
         assert named(of(store), "transient").id == "c"
 
+    @pytest.mark.parametrize("write", [StorageStore.bolt, StorageStore.sqlite])
+    def test_a_copy_of_a_users_own_store_is_known_by_the_place_it_was_made_at(
+        self, tmp_path: Path, write: Callable[..., None]
+    ) -> None:
+        copy = StorageStore(tmp_path, "/home/ann/.local/share/containers/storage").write()
+        write(copy, {}, {})
+        with Root(str(copy.here)) as root:
+            assert read(root, "/").options.userxattr
+
     def test_sqlite_is_the_newer_where_both_are_there(self, store: StorageStore) -> None:
         web = hexadecimal("container web")
         store.bolt({web: ({"name": "web"}, {"state": 3})}, {})
@@ -108,16 +118,25 @@ class TestPodman:
         assert [gap.reason for gap in found.gaps] == ["it is being changed, or a change to it was broken off"]
         assert named(found, "web").state == ""
 
-    def test_a_write_ahead_log_is_told_and_the_rest_is_read(self, store: StorageStore) -> None:
+    def test_what_is_only_in_the_write_ahead_log_is_read(self, store: StorageStore) -> None:
         store.sqlite({hexadecimal("container web"): ({"name": "web"}, {"state": 3})}, {})
-        connection = sqlite3.connect(store.here / "db.sql")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("UPDATE ContainerState SET ExitCode = 1")
-        connection.commit()
+        config = json.dumps({"labels": {str(number): "x" * 400 for number in range(100)}})
+        changes = f"UPDATE ContainerConfig SET JSON = '{config}'", UPDATE.format(5), UPDATE.format(6)
+        assert leave_in_log(store.here / "db.sql", *changes)[-1] > 50_000
         found = of(store)
-        connection.close()
-        assert ["write-ahead log" in gap.reason for gap in found.gaps] == [True]
-        assert named(found, "web").state == "running"
+        assert found.gaps == ()
+        assert (named(found, "web").state, len(named(found, "web").labels)) == ("exited", 100)
+
+    def test_a_torn_write_ahead_log_counts_up_to_its_last_commit(self, store: StorageStore) -> None:
+        store.sqlite({hexadecimal("container web"): ({"name": "web"}, {"state": 3})}, {})
+        first, second = leave_in_log(store.here / "db.sql", UPDATE.format(5), UPDATE.format(6))
+        log = store.here / "db.sql-wal"
+        data = log.read_bytes()
+        states = []
+        for torn in (b"", data[: first - 1], data[:first], data[: second - 1], data[:-1] + bytes([data[-1] ^ 1]), data):
+            log.write_bytes(torn)
+            states.append(named(of(store), "web").state)
+        assert states == ["running", "running", "paused", "paused", "paused", "exited"]
 
     def test_views_in_place_of_tables_are_not_asked(self, store: StorageStore) -> None:
         connection = sqlite3.connect(store.here / "db.sql")
@@ -168,6 +187,12 @@ class TestCrio:
         assert (nginx.state, nginx.pid, nginx.image_name) == ("running", 4711, "docker.io/library/nginx:1")
         assert nginx.mounts["/data"] == "/srv/data"
         assert nginx.labels == labels
+
+    def test_a_container_that_ended_has_no_process(self, store: StorageStore) -> None:
+        identity = hexadecimal("container k8s_nginx_web")
+        store.userdata(identity, "state.json", {"status": "stopped", "pid": 0, "initPid": 4711})
+        nginx = named(of(store), "k8s_nginx_web")
+        assert (nginx.state, nginx.pid) == ("stopped", None)
 
     def test_documents_in_the_runroot_are_found(self, store: StorageStore) -> None:
         run = store.machine / "run/containers/storage/overlay-containers"

@@ -16,7 +16,7 @@ from netfs.errors import SourceError
 from netfs.model.layers import Store
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.containers_storage import read
-from tests.unit.storage_store import StorageStore, conf, hexadecimal
+from tests.unit.storage_store import StorageStore, conf, hexadecimal, leave_in_log
 
 DIFF = "sha256:" + "1" * 64
 ODD: list[object] = [
@@ -59,6 +59,7 @@ def store(tmp_path: Path) -> StorageStore:
     config = {"name": "web", "pod": "p", "namedVolumes": [{}], "spec": {"mounts": [{}]}}
     made.bolt({web: (config, {"state": 3})}, {"p": ({"name": "pod"}, {"InfraContainerID": web})})
     made.sqlite({web: (config, {"state": 3})}, {"p": ({"name": "pod"}, {"InfraContainerID": web})})
+    leave_in_log(made.here / "db.sql", """UPDATE ContainerState SET JSON = '{"state": 6}'""")
     return made.write()
 
 

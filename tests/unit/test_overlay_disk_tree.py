@@ -1,6 +1,6 @@
 """A layer on disk: what a directory holds, how deep a tree may be, and that nothing hostile in it does harm.
 
-Every test runs twice: with openat2(2), and with what takes its place where there is none.
+Every test runs twice: with openat2(2) and listxattrat(2), and with what takes their place where there are none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from netfs.overlay.disk import openat2
+from netfs.overlay.disk import openat2, xattrs
 from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.tree import Directory
 
@@ -31,6 +31,7 @@ ODD = [b"line\nbreak", b"\x1b[2J\x1b[31mred", b"\xff\xfe no utf-8", b"n" * 255, 
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "stepwise":
         monkeypatch.setattr(openat2, "in_kernel", lambda: False)
+        monkeypatch.setattr(xattrs, "_in_kernel", lambda: False)
     else:
         assert openat2.in_kernel()
 

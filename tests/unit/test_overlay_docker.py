@@ -219,7 +219,9 @@ def test_a_lower_that_is_lost_is_no_base_layer(store: DockerStore) -> None:
     assert layers(read(store))[hexadecimal("app")].lower is None
 
 
-@pytest.mark.parametrize("target", ["/etc", "../../../etc", "../..", "../a/b/diff", "..//diff", "../l"])
+@pytest.mark.parametrize(
+    "target", ["/etc", "../../../etc", "../..", "../a/b/diff", "..//diff", "../l", "../../diff", "../l/diff"]
+)
 def test_a_link_that_leads_elsewhere_is_shown_and_not_followed(store: DockerStore, target: str) -> None:
     link = store.overlay2 / "l" / short(hexadecimal("base"))
     link.unlink()

@@ -96,6 +96,12 @@ def test_storages_are_where_they_are_configured(tmp_path: Path) -> None:
     assert {place.engine for place in found} == {"containers-storage"}
 
 
+def test_a_file_beside_storage_conf_counts_too(tmp_path: Path) -> None:
+    (tmp_path / "data/graph/overlay-images").mkdir(parents=True)
+    write(tmp_path, "etc/containers/storage.conf.d/10-here.conf", '[storage]\ngraphroot = "/data/graph"\n')
+    assert places(tmp_path) == (Place("containers-storage", "/data/graph"),)
+
+
 def test_dockers_own_containerd_and_remapped_roots_lie_in_its_root(tmp_path: Path) -> None:
     DockerStore(tmp_path / "var/lib/docker")
     DockerStore(tmp_path / "var/lib/docker/100000.100000")

@@ -161,6 +161,29 @@ def test_a_line_ends_at_a_newline_only() -> None:
     assert mount.lower == ("/l\r\x0b\x85\u2028x",)
 
 
+def shown(value: str) -> str:
+    """An option's value as the kernel shows it (``seq_show_option``, include/linux/seq_file.h)."""
+    return "".join(f"\\{ord(each):03o}" if each in ", \t\n\\" else each for each in value)
+
+
+def typed(path: str, also: str) -> str:
+    """A path as a mounter has to write it, so that ``ovl_unescape`` gives it back."""
+    return "".join(f"\\{each}" if each in f"\\,{also}" else each for each in path)
+
+
+def test_random_names_come_back_by_either_api() -> None:
+    chance = random.Random(11)
+    for _ in range(1000):
+        names = ["/" + "".join(chance.choices('ab:,\\ \t\n#"=01é\udcff', k=chance.randint(1, 6))) for _ in range(5)]
+        first, second, data, upper, work = names
+        lowers = ":".join(typed(name, ":") for name in (first, second)) + "::" + typed(data, ":")
+        ends = f"upperdir={shown(typed(upper, ''))},workdir={shown(typed(work, ''))}"
+        old = one(f"lowerdir={shown(lowers)},{ends}")
+        new = one(f"lowerdir+={shown(first)},lowerdir+={shown(second)},datadir+={shown(data)},{ends}")
+        for mount in (old, new):
+            assert [*mount.lower, *mount.data, mount.upper, mount.work] == names
+
+
 def test_whatever_the_text_is_nothing_is_raised() -> None:
     chance = random.Random(4)
     pieces = [

@@ -80,11 +80,12 @@ def layers() -> None:
 
 
 @layers.command(
+    short_help="List containers, images and what else has layers.",
     examples="""
     netfs layers ls
     netfs layers ls --root /mnt/disk -o wide
     netfs layers ls -o json | jq '.chains[] | select(.kind == "container")'
-    """
+    """,
 )
 @click.option("--no-sizes", is_flag=True, help="Measure nothing: at once, however large the stores are.")
 @options.output(*FORMS)
@@ -95,7 +96,10 @@ def layers() -> None:
 def ls(settings: Settings, no_sizes: bool, output_form: str, write: str | None, root: str | None) -> int:
     """List the chains: containers, images, what a builder or a snapshot holds, what nobody owns.
 
-    OWN is what no other chain has: what comes free with it. SHARED is in layers that others have too.
+    OWN is what no other chain has: what comes free with it. SHARED is in layers that others have too. A chain of kind
+    layer is nobody's.
+
+    Exit status: 0, 3 where something could not be read.
     """
     from netfs_cli.render.layers import listing
 
@@ -105,15 +109,16 @@ def ls(settings: Settings, no_sizes: bool, output_form: str, write: str | None, 
     output.show(
         answer, lambda ink, _: listing.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
     )
-    return 0
+    return 3 if answer.gaps else 0
 
 
 @layers.command(
+    short_help="Show a chain: what each layer adds, changes, hides.",
     examples="""
     netfs layers show pod-a
     netfs layers show busybox:latest
     netfs layers show /var/lib/docker/overlay2/3f9a…/diff
-    """
+    """,
 )
 @click.argument("target", metavar="TARGET")
 @_chosen
@@ -140,11 +145,12 @@ def show(settings: Settings, target: str, container: str, output_form: str, writ
 
 
 @layers.command(
+    short_help="Name the layer that a file comes from.",
     examples="""
     netfs layers which pod-a /etc/hosts
     netfs layers which busybox:latest /bin/sh
     netfs layers which web /etc/nginx/nginx.conf -o json | jq .provider.created_by
-    """
+    """,
 )
 @click.argument("target", metavar="TARGET")
 @click.argument("path", metavar="PATH")
@@ -184,11 +190,12 @@ def which(
 
 
 @layers.command(
+    short_help="Tell what a container changed.",
     examples="""
     netfs layers diff pod-a
     netfs layers diff web -o wide
     netfs layers diff web -o json | jq -r '.changes[] | select(.kind == "D") | .path'
-    """
+    """,
 )
 @click.argument("target", metavar="TARGET")
 @_chosen
@@ -202,6 +209,8 @@ def diff(settings: Settings, target: str, container: str, output_form: str, writ
     """Tell what a container changed in its image: A added, C changed, D deleted.
 
     Of an image or a layer: what its uppermost layer changed in those below it.
+
+    Exit status: 0, 2 where nothing is called so, 3 where a layer is missing or could not be read.
     """
     from netfs_cli.render.layers import changes
 
@@ -215,11 +224,12 @@ def diff(settings: Settings, target: str, container: str, output_form: str, writ
 
 
 @layers.command(
+    short_help="Tell where the disk went.",
     examples="""
     netfs layers usage
     netfs layers usage busybox:latest
     netfs layers usage --root /mnt/disk -o json
-    """
+    """,
 )
 @click.argument("target", metavar="[TARGET]", required=False, default="")
 @_chosen
@@ -235,6 +245,8 @@ def usage(
     """Tell where the disk went: bytes on disk of every layer, image and container.
 
     What several have is counted once. WASTED is what a later layer hides; the efficiency is the share that is seen.
+
+    Exit status: 0, 2 where nothing is called so, 3 where something could not be read.
     """
     from netfs_cli.render.layers import disk
 
@@ -244,14 +256,15 @@ def usage(
     output.show(
         answer, lambda ink, _: disk.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
     )
-    return 0
+    return 3 if answer.gaps else 0
 
 
 @layers.command(
+    short_help="List directories that nobody owns.",
     examples="""
     netfs layers orphans
     netfs layers orphans --root /mnt/disk -o json | jq -r '.orphans[].path'
-    """
+    """,
 )
 @options.output(*FORMS)
 @options.write("-w", "--write")
@@ -279,10 +292,11 @@ def orphans(settings: Settings, output_form: str, write: str | None, root: str |
 
 
 @layers.command(
+    short_help="Compare our merged view with the kernel's.",
     examples="""
     netfs layers verify
     netfs layers verify pod-a --content
-    """
+    """,
 )
 @click.argument("target", metavar="[TARGET]", required=False, default="")
 @_chosen

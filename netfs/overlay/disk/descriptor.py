@@ -10,7 +10,7 @@ KEPT = 32
 
 
 class Descriptor:
-    """An open file descriptor, closed when nobody refers to it any more.
+    """An open file descriptor, closed at the end of a ``with``, or when nobody refers to it any more.
 
     ``readable`` is False where it was opened with O_PATH. Whoever uses ``fd`` holds the object meanwhile: so what a
     pool gives up is not closed under a reader.
@@ -22,8 +22,16 @@ class Descriptor:
         self.fd = fd
         self.readable = readable
 
+    def __enter__(self) -> int:
+        return self.fd
+
+    def __exit__(self, *_: object) -> None:
+        fd, self.fd = self.fd, -1
+        os.close(fd)
+
     def __del__(self) -> None:
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
 class Cell:

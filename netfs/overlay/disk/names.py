@@ -8,6 +8,7 @@ import sys
 
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
+_OTHERS = frozenset({b"", b".", b".."})
 
 
 def refused(code: int, name: str | bytes = "") -> OSError:
@@ -29,6 +30,6 @@ def encoded(path: str) -> bytes:
 def component(name: str) -> bytes:
     """One name in a directory as bytes. Raises OSError (EINVAL) for ``""``, ``.``, ``..`` and what holds a ``/``."""
     raw = encoded(name)
-    if b"/" in raw or raw in (b"", b".", b".."):
+    if b"/" in raw or raw in _OTHERS:
         raise refused(errno.EINVAL, raw)
     return raw

@@ -32,8 +32,7 @@ class Root:
             self._root: Descriptor | None = Descriptor(
                 os.open(encoded(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             )
-            # A search permission that is missing shows with the first look inside.
-            os.close(self._open("", os.O_PATH))
+            os.stat(".", dir_fd=self._root.fd)  # what may not be searched can be opened with O_PATH
         except OSError as error:
             raise SourceError(error.strerror or str(error), where=path) from error
         _require_proc(self._root.fd)
@@ -43,8 +42,12 @@ class Root:
 
         Never waits for a FIFO, never opens a device, and leaves the atime alone where that is allowed.
         """
-        found = Descriptor(self._open(path, os.O_PATH))
-        data = read_regular(found.fd, 0, limit + 1)
+        with self._open(path) as found:
+            status = os.fstat(found)
+            # A file of /proc does not tell its size, and one that is written to has another by now.
+            if stat.S_ISREG(status.st_mode) and status.st_size > limit:
+                raise refused(errno.EFBIG, path)
+            data = read_regular(found, 0, limit + 1)
         if len(data) > limit:
             raise refused(errno.EFBIG, path)
         return data
@@ -52,21 +55,22 @@ class Root:
     def names(self, path: str) -> list[str]:
         """The entries of a directory, sorted. Raises OSError."""
         opened = self._directory(path)
-        if not opened.readable:
-            raise refused(errno.EACCES, path)
-        return sorted(os.listdir(opened.fd))
+        with opened as fd:
+            if not opened.readable:
+                raise refused(errno.EACCES, path)
+            return sorted(os.listdir(fd))
 
     def status(self, path: str, *, follow: bool = True) -> os.stat_result:
         """The status of what is there; ``follow``: of what a symlink at its end leads to. Raises OSError."""
-        found = Descriptor(self._open(path, os.O_PATH | (0 if follow else os.O_NOFOLLOW)))
-        return os.fstat(found.fd)
+        with self._open(path, follow=follow) as found:
+            return os.fstat(found)
 
     def link(self, path: str) -> str:
         """The target of a symlink, as it is written. Raises OSError: EINVAL where it is none."""
-        found = Descriptor(self._open(path, os.O_PATH | os.O_NOFOLLOW))
-        if not stat.S_ISLNK(os.fstat(found.fd).st_mode):
-            raise refused(errno.EINVAL, path)
-        return os.fsdecode(os.readlink(b"", dir_fd=found.fd))
+        with self._open(path, follow=False) as found:
+            if not stat.S_ISLNK(os.fstat(found).st_mode):
+                raise refused(errno.EINVAL, path)
+            return os.fsdecode(os.readlink(b"", dir_fd=found))
 
     def resolve(self, path: str) -> str:
         """The path without any symlink, ``.`` or ``..``, from this root, with a leading ``/``. Raises OSError."""
@@ -116,8 +120,9 @@ class Root:
             raise refused(errno.EBADF, self.path)
         return self._root.fd
 
-    def _open(self, path: str, flags: int) -> int:
-        return open_in_root(self._fd, encoded(path), flags)
+    def _open(self, path: str, *, follow: bool = True) -> Descriptor:
+        flags = os.O_PATH if follow else os.O_PATH | os.O_NOFOLLOW
+        return Descriptor(open_in_root(self._fd, encoded(path), flags))
 
     def _directory(self, path: str) -> Descriptor:
         return open_directory(open_in_root, self._fd, encoded(path))

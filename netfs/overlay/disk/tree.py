@@ -132,10 +132,10 @@ class DiskDirectory:
         raw = component(name)
         opened = self._opened()
         try:
-            found = Descriptor(open_beneath(opened.fd, raw, os.O_PATH))
+            with Descriptor(open_beneath(opened.fd, raw, os.O_PATH)) as found:
+                return read_regular(found, offset, length)
         except OSError as error:
             raise self._noticed(error, raw) from None
-        return read_regular(found.fd, offset, length)
 
     def enter(self, name: str) -> DiskDirectory:
         """The directory of that name.
@@ -185,15 +185,18 @@ class DiskDirectory:
         for way, cell, is_landmark in reversed(closed):
             ways.append(way)
             if is_landmark or cell is self._cell:
-                opened = open_directory(open_beneath, opened.fd, b"/".join(ways))
+                try:
+                    opened = open_directory(open_beneath, opened.fd, b"/".join(ways))
+                except OSError as error:
+                    raise self._noticed(error) from None
                 self._layer.pool.keep(cell, opened, ancestor=cell is not self._cell)
                 ways.clear()
         return opened
 
-    def _noticed(self, error: OSError, name: bytes) -> OSError:
+    def _noticed(self, error: OSError, name: bytes = b"") -> OSError:
         """The error, once the tree remembers what it says of a mount."""
         if error.errno == errno.EXDEV:
-            self._layer.mounted_over[os.path.join(self.path, os.fsdecode(name))] = None
+            self._layer.mounted_over["/".join(filter(None, (self.path, os.fsdecode(name))))] = None
         return error
 
 

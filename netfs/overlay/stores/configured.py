@@ -28,13 +28,18 @@ _OPTIONS = {
 }
 """Program → engine, options that say where its store is, options that name a configuration file."""
 _DAEMON_JSON = ("/etc/docker/daemon.json", "/var/snap/docker/current/config/daemon.json")
-_CONTAINERD_TOML = ("/etc/containerd/config.toml", "/var/lib/rancher/k3s/agent/etc/containerd/config.toml")
-_STORAGE_CONF = ("/etc/containers/storage.conf", "/usr/share/containers/storage.conf")
+_CONTAINERD_TOML = (
+    "/etc/containerd/config.toml",
+    *(f"/var/lib/rancher/{name}/agent/etc/containerd/config.toml" for name in ("k3s", "rke2")),
+)
+_STORAGE_CONF = ("/etc/containers", "/usr/share/containers")
+"""Folders with a storage.conf, and others dropped in beside it."""
+_DROPPED_IN = ("storage.conf.d", "storage.rootful.conf.d", "storage.rootless.conf.d")
 _UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 def homes(root: Root) -> tuple[str, ...]:
-    """Where users may have their files: ``/root``, each folder in ``/home``, and what /etc/passwd names."""
+    """Where users have their files: ``/root``, each folder in ``/home``, and what /etc/passwd names, if it is there."""
     found = {"/root": None}
     names = documents.names(root, "/home")
     found |= dict.fromkeys([] if isinstance(names, Gap) else [f"/home/{name}" for name in names])
@@ -42,7 +47,7 @@ def homes(root: Root) -> tuple[str, ...]:
         fields = line.split(":")
         if len(fields) == 7 and fields[5].startswith("/") and fields[5] != "/":
             found[posixpath.normpath(fields[5])] = None
-    return tuple(found)
+    return tuple(home for home in found if root.is_directory(home))
 
 
 def read(root: Root, homes: Sequence[str]) -> dict[str, list[str]]:
@@ -54,10 +59,10 @@ def read(root: Root, homes: Sequence[str]) -> dict[str, list[str]]:
         found["docker"] += _daemon_json(root, path)
     for path in (*_CONTAINERD_TOML, *(f"{home}/.config/containerd/config.toml" for home in homes)):
         found["containerd"] += _paths(documents.text(_toml(root, path), "root"))
-    for path in _STORAGE_CONF:
-        found["containers-storage"] += _storage_conf(root, path, homes)
+    for folder in _STORAGE_CONF:
+        found["containers-storage"] += _storage_confs(root, folder, homes)
     for home in homes:
-        found["containers-storage"] += _storage_conf(root, f"{home}/.config/containers/storage.conf", [home])
+        found["containers-storage"] += _storage_confs(root, f"{home}/.config/containers", [home])
     return found
 
 
@@ -120,18 +125,28 @@ def _daemon_json(root: Root, path: str) -> list[str]:
     return _paths(documents.text(document, "data-root"), documents.text(document, "graph"))
 
 
+def _storage_confs(root: Root, folder: str, homes: Sequence[str]) -> Iterator[str]:
+    """What all of the files in a folder say."""
+    yield from _storage_conf(root, f"{folder}/storage.conf", homes)
+    for beside in _DROPPED_IN:
+        names = documents.names(root, f"{folder}/{beside}")
+        for name in [] if isinstance(names, Gap) else names:
+            yield from _storage_conf(root, f"{folder}/{beside}/{name}", homes)
+
+
 def _storage_conf(root: Root, path: str, homes: Sequence[str]) -> list[str]:
     document = _toml(root, path)
     images = "additionalimagestores"
     named = [
         documents.text(document, "storage", "graphroot"),
         documents.text(document, "storage", "imagestore"),
+        documents.text(document, "storage", "options", "imagestore"),
         *documents.texts(document, "storage", "options", images),
         *documents.texts(document, "storage", "options", "overlay", images),
     ]
     rootless = documents.text(document, "storage", "rootless_storage_path")
     named += [_expanded(rootless, home) for home in homes]
-    return _paths(*(_expanded(name, home) for home in homes[:1] for name in named))
+    return _paths(*(_expanded(name, home) for home in (*homes, "/root")[:1] for name in named))
 
 
 def _expanded(path: str, home: str) -> str:

@@ -32,7 +32,7 @@ from netfs.overlay.stores import (
     documents,
 )
 from netfs.overlay.stores.containerd_containers import Places
-from netfs.overlay.stores.containerd_files import METADATA, SNAPSHOTS
+from netfs.overlay.stores.containerd_files import METADATA, OWNERS, SNAPSHOTS
 from netfs.overlay.stores.containerd_layers import Owners
 from netfs.overlay.stores.containerd_metadata import Metadata
 from netfs.overlay.stores.containerd_snapshots import FOLDER
@@ -78,7 +78,8 @@ def read(root: Root, path: str) -> Store:
     if is_folder(root, path):
         name = posixpath.basename(path.rstrip("/")).removeprefix(FOLDER)
         return _read(root, path, name if name in DRIVERS else DRIVERS[0], path)
-    raise SourceError("is no store of containerd's", where=path)
+    names = documents.names(root, path)
+    raise SourceError(names.reason if isinstance(names, Gap) else "is no store of containerd's", where=path)
 
 
 def _read(root: Root, path: str, driver: str, folder: str) -> Store:
@@ -90,6 +91,9 @@ def _read(root: Root, path: str, driver: str, folder: str) -> Store:
     known = containerd_containers.Known(driver, files.snapshots, index, images)
     containers = containerd_containers.read(root, Places(path, _states(root, path)), metadata, known)
     owners = Owners(driver, files.metadata, images.images, containers, images.diff_ids)
+    lost: list[Gap] = []
+    if not any(gap.what == OWNERS for gap in files.gaps):
+        lost = containerd_layers.lost(posixpath.join(folder, SNAPSHOTS), files.snapshots, files.metadata, driver)
     hollow = [one for one in files.directories or () if not one.files and one.name in files.snapshots.by_id]
     return Store(
         engine="containerd",
@@ -103,7 +107,7 @@ def _read(root: Root, path: str, driver: str, folder: str) -> Store:
         images=images.images,
         containers=containers,
         notes=_notes(metadata, driver),
-        gaps=(*files.gaps, *images.gaps, *(Gap(f"{one.path}/fs", "files", "is gone") for one in hollow)),
+        gaps=(*files.gaps, *lost, *images.gaps, *(Gap(f"{one.path}/fs", "files", "is gone") for one in hollow)),
     )
 
 

@@ -29,6 +29,9 @@ from netfs.overlay.stores.overlay_directories import component
 _KIND = "io.cri-containerd.kind"
 _NERDCTL = "nerdctl/name"
 _DOCKER = re.compile(r"[0-9a-f]{64}")
+_BETWEEN = re.compile(rf"[0-9a-f]{{64}}{INIT}(-[0-9]+-[0-9]+)?|sha256:[0-9a-f]{{64}}-[0-9]+-[0-9]+")
+"""Keys of what may lie between a container's layer and its image's: Docker's init layer, and either of them with other
+owners, for a user namespace (client/snapshotter_opts_unix.go; moby ``daemon/containerd/image_snapshot_unix.go``)."""
 _CRI = "io.containerd.grpc.v1.cri"
 _TASKS = "io.containerd.runtime.v2.task"
 _STATUS_BYTES = 64 << 10
@@ -120,7 +123,7 @@ def _image_of(namespace: str, layer: str, known: Known) -> str:
     lower = known.snapshots.below(snapshot) if snapshot else None
     if not lower:
         return ""
-    if known.snapshots.by_id[lower[0]].key.endswith(INIT):
+    while lower and _BETWEEN.fullmatch(known.snapshots.by_id[lower[0]].key):
         lower = lower[1:]
     fitting = [image.id for image in known.images.by_namespace.get(namespace, ()) if image.layers == lower]
     return fitting[0] if len(fitting) == 1 else ""
@@ -133,7 +136,7 @@ def _stopped(metadata: Metadata, known: Known) -> Iterator[tuple[str, str, str]]
         if snapshot is None or snapshot.kind != ACTIVE or not _DOCKER.fullmatch(lease.id):
             continue
         parent = known.snapshots.by_name.get(snapshot.parent)
-        if parent and parent.key == f"{lease.id}{INIT}":
+        if parent and parent.key.startswith(f"{lease.id}{INIT}"):
             yield lease.namespace, lease.id, snapshot.id
 
 

@@ -40,8 +40,9 @@ def read(metadata: Metadata, content: Content, snapshots: Snapshots, index: Inde
     diff_ids: dict[str, str] = {}
     by_name: dict[tuple[str, str], Image] = {}
     by_namespace: dict[str, list[Image]] = {}
-    for namespace, manifest, records in _grouped(metadata, content):
-        image, reason = _image(namespace, manifest, records, _Unpacked(metadata, snapshots, index, driver), diff_ids)
+    unpacked = _Unpacked(metadata, snapshots, index, driver)
+    for namespace, manifest, records in _grouped(metadata, content, unpacked):
+        image, reason = _image(namespace, manifest, records, unpacked, diff_ids)
         if reason:
             gaps.append(Gap(manifest.config, "history", reason))
         by_namespace.setdefault(namespace, []).append(image)
@@ -69,6 +70,11 @@ class _Unpacked:
         """``Layer.id`` of each ChainID; None for one that has no snapshot."""
         return [found.id if (found := self.index.get((namespace, chain))) else None for chain in chains]
 
+    def has(self, namespace: str, manifest: Manifest) -> bool:
+        """Whether the uppermost layer of a manifest's image is there."""
+        chains = chain_ids(documents.texts(manifest.document, "rootfs", "diff_ids"))
+        return not chains or (namespace, chains[-1]) in self.index
+
     def labelled(self, namespace: str, config: str) -> tuple[str, ...]:
         """The layers that a configuration which cannot be read is said to have, uppermost first."""
         labels = self.metadata.content.get((namespace, config), {})
@@ -76,11 +82,17 @@ class _Unpacked:
         return () if top is None else (top.id, *(self.snapshots.below(top) or ()))
 
 
-def _grouped(metadata: Metadata, content: Content) -> list[tuple[str, Manifest, list[ImageRecord]]]:
-    """Namespaces, manifests and all names that lead there: of manifests with one configuration only the first."""
+def _grouped(
+    metadata: Metadata, content: Content, unpacked: _Unpacked
+) -> list[tuple[str, Manifest, list[ImageRecord]]]:
+    """Namespaces, manifests and all names that lead there: of manifests with one configuration only the first.
+
+    Of an index with manifests of several platforms only those count that are unpacked, where any is.
+    """
     groups: dict[tuple[str, str], tuple[Manifest, list[ImageRecord]]] = {}
     for record in metadata.images:
-        for manifest in content.manifests(record.digest):
+        manifests = content.manifests(record.digest)
+        for manifest in [one for one in manifests if unpacked.has(record.namespace, one)] or manifests:
             identity = manifest.config or manifest.digest
             groups.setdefault((record.namespace, identity), (manifest, []))[1].append(record)
     return [(namespace, manifest, records) for (namespace, _), (manifest, records) in groups.items()]

@@ -14,18 +14,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netfs.model.layers import Container, Image, Layer
+from netfs.model.snapshot import Gap
 from netfs.overlay.stores.containerd_metadata import REFERENCE, LeaseRecord, Metadata
 from netfs.overlay.stores.containerd_snapshots import ACTIVE, COMMITTED, VIEW, Snapshot, SnapshotDirectory, Snapshots
 
 INIT = "-init"
 _CHAIN = re.compile(r"sha256:[0-9a-f]{64}")
-_COLLECTOR = "containerd.io/gc."
+_MOST_LOST = 20
+_KEPT = ("containerd.io/gc.root", "containerd.io/gc.expire", "containerd.io/gc.bref.")
+"""Begin labels that keep the snapshot that has them: for good, for a time, or as long as another object."""
 _FLAT = "containerd.io/gc.flat"
 """On leases of BuildKit's cache (buildkit, cache/manager.go)."""
 _BUILDKIT = "buildkit"
 """BuildKit's own namespace."""
 _UNPACKING = ("extract-", "-init-key")
-"""Begins the key of an image's layer in the making (core/unpack/unpacker.go); ends that of an init layer."""
+"""Begins the key of an image's layer in the making (core/snapshots/snapshotter.go, UnpackKeyPrefix); ends that of an
+init layer (moby ``daemon/containerd/image_snapshot.go``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,13 @@ def find(snapshots: Snapshots, metadata: Metadata | None, driver: str) -> dict[t
     }
 
 
+def lost(path: str, snapshots: Snapshots, metadata: Metadata | None, driver: str) -> list[Gap]:
+    """What meta.db names and the snapshotter's database at ``path`` does not: nobody knows its directory."""
+    names = (one.name for one in (metadata.snapshots if metadata else ()) if one.snapshotter == driver)
+    unknown = [name for name in names if name not in snapshots.by_name]
+    return [Gap(path, "snapshot", f"does not have {name!r}, which meta.db names") for name in unknown[:_MOST_LOST]]
+
+
 def layers(
     folder: str, found: Sequence[SnapshotDirectory] | None, snapshots: Snapshots, owners: Owners
 ) -> tuple[Layer, ...]:
@@ -61,6 +72,8 @@ def layers(
     """
     there = {directory.name: directory for directory in found or ()}
     roles = _roles(snapshots, owners)
+    # Both databases tell when a snapshot was made; what containerd itself says is that of meta.db.
+    created = {one.name: one.created_at for one in owners.metadata.snapshots} if owners.metadata else {}
     made = []
     for name in sorted({*there, *snapshots.by_id}, key=_order):
         directory, snapshot = there.get(name), snapshots.by_id.get(name)
@@ -81,7 +94,7 @@ def layers(
                 chain_id=chain,
                 diff_id=owners.diff_ids.get(chain, "" if snapshot.parent else chain),
                 recorded_size=snapshot.size,
-                created_at=snapshot.created_at,
+                created_at=created.get(snapshot.name) or snapshot.created_at,
                 writable=snapshot.kind == ACTIVE,
                 missing=found is not None and directory is None,
             )
@@ -123,9 +136,8 @@ def _roles(snapshots: Snapshots, owners: Owners) -> dict[str, str]:
     roles |= dict.fromkeys(used, "image")
     for name, container in tops.items():
         roles[name] = "container"
-        parent = snapshots.by_name.get(everything[name].parent)
-        if parent and parent.key == f"{container}{INIT}":
-            roles[parent.id] = "init"
+        lower = snapshots.below(everything[name]) or ()
+        roles |= {one: "init" for one in lower if everything[one].key.startswith(f"{container}{INIT}")}
     return roles
 
 
@@ -151,7 +163,7 @@ def _kept(metadata: Metadata, driver: str) -> set[tuple[str, str]]:
     kept |= {
         (one.namespace, one.key)
         for one in metadata.snapshots
-        if one.snapshotter == driver and any(label.startswith(_COLLECTOR) for label in one.labels)
+        if one.snapshotter == driver and any(label.startswith(_KEPT) for label in one.labels)
     }
     kept |= {(one.namespace, one.snapshot_key or one.id) for one in (*metadata.containers, *metadata.sandboxes)}
     holders = [(one.namespace, one.labels) for one in metadata.images]

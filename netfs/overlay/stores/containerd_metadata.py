@@ -3,7 +3,7 @@
 ::
 
     v1/NAMESPACE/containers/ID/{image,snapshotter,snapshotKey,spec,sandboxid,createdat,labels/,extensions/}
-    v1/NAMESPACE/images/NAME/{target/{digest,mediatype,size},labels/,createdat}
+    v1/NAMESPACE/images/NAME/{target/{digest,mediatype,size},labels/}
     v1/NAMESPACE/snapshots/SNAPSHOTTER/KEY/{name,parent,labels/}     name: the key in the snapshotter's own database
     v1/NAMESPACE/content/blob/DIGEST/labels/
     v1/NAMESPACE/leases/ID/{labels/,snapshots/SNAPSHOTTER/KEY}
@@ -22,11 +22,8 @@ from netfs.overlay.stores.containerd_values import Fields, Records, any_document
 
 REFERENCE = "containerd.io/gc.ref.snapshot."
 """Begins a label by which something holds a snapshot: then the snapshotter, or it and ``/`` and anything."""
-
 ANNOTATION = "io.kubernetes.cri."
 """Begins the CRI plugin's annotations (internal/cri/annotations/annotations.go)."""
-_CRI = ("io.cri-containerd.container.metadata", "io.cri-containerd.sandbox.metadata", "metadata")
-"""The CRI plugin's extension of a container, of a sandbox that is one, and of one in the sandbox store."""
 _MOST_MOUNTS = 500
 
 
@@ -40,6 +37,7 @@ class SnapshotRecord:
     name: str
     """Its key in the snapshotter's database."""
     labels: Mapping[str, str]
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,6 @@ class ImageRecord:
     name: str
     digest: str
     labels: Mapping[str, str]
-    created_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,8 @@ def _snapshots(records: Records, namespace: str, bucket: Bucket) -> Iterator[Sna
         for key, snapshot in records.buckets(keys):
             fields = records.fields(snapshot, "snapshot")
             labels = records.texts(fields.get("labels"), "labels")
-            yield SnapshotRecord(namespace, snapshotter, key, text(fields.get("name")), labels)
+            created = moment(fields.get("createdat"))
+            yield SnapshotRecord(namespace, snapshotter, key, text(fields.get("name")), labels, created)
 
 
 def _images(records: Records, namespace: str, bucket: Bucket) -> Iterator[ImageRecord]:
@@ -131,7 +129,7 @@ def _images(records: Records, namespace: str, bucket: Bucket) -> Iterator[ImageR
         fields = records.fields(image, "image")
         target = records.texts(fields.get("target"), "target")
         labels = records.texts(fields.get("labels"), "labels")
-        yield ImageRecord(namespace, name, target.get("digest", ""), labels, moment(fields.get("createdat")))
+        yield ImageRecord(namespace, name, target.get("digest", ""), labels)
 
 
 def _containers(records: Records, namespace: str, bucket: Bucket, kind: bytes) -> Iterator[ContainerRecord]:
@@ -172,9 +170,10 @@ def _mounted(mount: object) -> str:
 
 
 def _cri(records: Records, fields: Fields) -> object:
+    """The CRI plugin's metadata: the extension's name tells of what, and all have one form."""
     bucket = fields.get("extensions")
     found = records.fields(bucket, "extensions") if isinstance(bucket, Bucket) else {}
-    return next((documents.value(any_document(found[name]), "Metadata") for name in _CRI if name in found), None)
+    return next((one for value in found.values() if (one := documents.mapping(any_document(value), "Metadata"))), None)
 
 
 def _content(records: Records, bucket: Bucket) -> Iterator[tuple[str, dict[str, str]]]:

@@ -39,7 +39,19 @@ from netfs.overlay.stores.storage_records import OWNERS, ContainerRecord, Record
 
 ENGINE = "containers-storage"
 DRIVER = "overlay"
+_OF_THE_DRIVER = frozenset((".has-mount-program", "staging", "tempdirs"))
 _LISTS = ("overlay-layers", "overlay-images", "overlay-containers")
+
+
+def is_folder(root: Root, path: str) -> bool:
+    """Whether a folder of layers that stands alone is this driver's, and not Docker's, which looks much the same.
+
+    Its driver leaves files of its own there; and a base layer has ``empty``, to be mounted above (``overlay.go``).
+    """
+    names = documents.names(root, path)
+    if isinstance(names, Gap) or "l" not in names:
+        return False
+    return not _OF_THE_DRIVER.isdisjoint(names) or any(root.is_directory(f"{path}/{name}/empty") for name in names)
 
 
 def read(root: Root, path: str) -> Store:
@@ -62,8 +74,9 @@ def read(root: Root, path: str) -> Store:
     return Store(
         engine=ENGINE,
         path=path,
+        root=root.path,
         driver=DRIVER,
-        options=_options(root, path, home, shelves.own, configured),
+        options=_options(root, home, storage_conf.is_rootless(root, path, podman.graphroot), shelves.own, configured),
         layers=layers,
         images=images,
         containers=containers,
@@ -135,12 +148,12 @@ def _images(root: Root, shelves: Shelves, containers: Sequence[Container], gaps:
     return tuple(images.values())
 
 
-def _options(root: Root, path: str, home: str, own: Shelf, configured: Configuration) -> MountOptions:
+def _options(root: Root, home: str, rootless: bool, own: Shelf, configured: Configuration) -> MountOptions:
     """How the driver mounts: a user's own store by ``user.overlay.*``, which knows neither redirects nor metacopies.
 
     (containers/storage ``overlay.go``, ``get``; fs/overlayfs/params.c, ``ovl_fs_params_verify``)
     """
-    userxattr = storage_conf.is_rootless(root, path) and not _by_program(root, home)
+    userxattr = rootless and not _by_program(root, home)
     composefs = any(COMPOSEFS in directory.entries for directory in own.folder.directories.values())
     metacopy = not userxattr and (composefs or "metacopy=on" in configured.mount_options)
     return MountOptions(

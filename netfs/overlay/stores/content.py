@@ -54,9 +54,10 @@ class Content:
         return self._documents[digest]
 
     def manifests(self, digest: str) -> tuple[Manifest, ...]:
-        """The manifests that an image's target leads to, with the configurations that are there.
+        """The manifests that an image's target leads to, with their configurations: those that are there.
 
-        Of an index those that are there; where none is, all of them, with what is missing.
+        Where no configuration is there: the manifests that are; else one of the target's digest with all that is
+        missing.
         """
         found: list[Manifest] = []
         waiting, seen = [digest], {digest}
@@ -73,7 +74,9 @@ class Content:
             waiting.extend(reversed(listed))
             if not members:
                 found.append(self._manifest(here, document))
-        return tuple(one for one in found if not one.missing) or tuple(found)
+        whole = tuple(one for one in found if not one.missing)
+        there = tuple(one for one in found if one.config)
+        return whole or there or (Manifest(digest, missing=tuple(gone for one in found for gone in one.missing)),)
 
     def _manifest(self, digest: str, document: object) -> Manifest:
         if document is None:

@@ -41,7 +41,7 @@ def container(
     told = {**labels, **annotations}
     is_sandbox = sandbox_id == record.id or told.get(f"{_CRIO}ContainerType") == SANDBOX
     name = told.get("io.kubernetes.container.name") or documents.text(metadata, "metadata-name")
-    pid = documents.number(state, "initPid") or documents.number(state, "pid")
+    pid = documents.number(state, "pid")
     return Container(
         id=record.id,
         name=documents.text(metadata, "name"),

@@ -22,6 +22,7 @@ from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
 
 ID = re.compile(r"[0-9a-f]{64}")
+_CONFIG_BYTES = 4 << 20
 _MOUNT = re.compile(r"[0-9a-f]{64}|[0-9a-z]{25}")
 _LAYER = re.compile(r"[0-9a-f]{64}(-init)?|[0-9a-z]{25}(-init)?")
 _CHAIN = re.compile(r"sha256:[0-9a-f]{64}")
@@ -110,13 +111,13 @@ def read_containers(root: Root, path: str, mounts: Mapping[str, WritableLayer]) 
     containers, drivers, gaps = [], {}, []
     for name in filter(ID.fullmatch, names):
         here = posixpath.join(path, name)
-        config = documents.load(root, f"{here}/config.v2.json")
+        config = documents.load(root, f"{here}/config.v2.json", _CONFIG_BYTES)
         layer = mounts[name].directory if name in mounts else ""
         if isinstance(config, Gap):
             gaps.append(config)
             containers.append(Container(name, layer=layer))
             continue
-        over = _over_files(config, documents.load(root, f"{here}/hostconfig.json"))
+        over = _over_files(config, documents.load(root, f"{here}/hostconfig.json", _CONFIG_BYTES))
         containers.append(replace(_container(name, config), layer=layer, mounts=over))
         drivers[name] = documents.text(config, "Driver")
     return Containers(tuple(containers), drivers, tuple(gaps))

@@ -26,7 +26,7 @@ from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents, history
 from netfs.overlay.stores.overlay_directories import component
 
-CONFIG_BYTES = 8 << 20
+CONFIG_BYTES = 4 << 20
 _HEX = re.compile(r"[0-9a-f]{64}")
 _REMOVING = re.compile(r"[0-9a-f]{64}-[^/]*-removing")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -58,17 +58,18 @@ def _pair(docker: Store, containerd: Store) -> tuple[Store, Store]:
     ran = {container.id for container in containerd.containers if container.id in own and not container.layer}
     if not given and not ran:
         return docker, containerd
+    shared = bool(given)
     listed = [given.pop(one.id, one) for one in containerd.containers if one.id not in ran]
     tops = {container.layer for container in (*listed, *given.values()) if container.layer}
     ids = {container.id for container in (*listed, *given.values()) if container.layer}
     kept = tuple(one for one in docker.containers if one.layer or not side.layer_of(one.id))
     return (
-        replace(docker, containers=kept, others=_with(docker.others, containerd.engine)),
+        replace(docker, containers=kept, others=_with(docker.others, containerd.engine) if shared else docker.others),
         replace(
             containerd,
             layers=tuple(_tied(layer, tops, ids) for layer in containerd.layers),
             containers=(*listed, *given.values()),
-            others=_with(containerd.others, docker.engine),
+            others=_with(containerd.others, docker.engine) if shared else containerd.others,
         ),
     )
 

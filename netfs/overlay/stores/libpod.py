@@ -26,6 +26,7 @@ _STATES = (
     "stopping",
 )
 """``ContainerStatus`` by its number, as Podman prints it (podman ``libpod/define/containerstate.go``)."""
+SETTINGS = ("graph-root", "run-root", "volume-path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Libpod:
     """What the databases of a store say."""
 
     containers: dict[str, PodmanContainer] = field(default_factory=dict)
+    graphroot: str = ""
+    """Where the store was made."""
     runroot: str = ""
     gaps: list[Gap] = field(default_factory=list)
 
@@ -65,7 +68,7 @@ class Rows:
     pod_states: dict[str, bytes] = field(default_factory=dict)
     """``PodState``."""
     settings: dict[str, bytes] = field(default_factory=dict)
-    """``DBConfig``: ``run-root``, ``volume-path``."""
+    """``DBConfig``: what is in ``SETTINGS``."""
 
 
 def read(root: Root, path: str, runroots: Sequence[str] = ()) -> Libpod:
@@ -97,7 +100,7 @@ def _bolt_rows(database: bolt.Bolt) -> Rows:
             states[identity] = bucket.get(b"state") or b""
     runtime = database.root.bucket(b"runtime-config")
     if runtime is not None:
-        rows.settings = {name: runtime.get(name.encode()) or b"" for name in ("run-root", "volume-path")}
+        rows.settings = {name: runtime.get(name.encode()) or b"" for name in SETTINGS}
     return rows
 
 
@@ -116,7 +119,7 @@ def _sqlite(root: Root, path: str, found: Libpod) -> None:
 
 def _take(rows: Rows, found: Libpod) -> None:
     names = {identity: documents.text(_json(text), "name") for identity, text in rows.pods.items()}
-    runroot, volumes = (rows.settings.get(name, b"").decode("utf-8", "replace") for name in ("run-root", "volume-path"))
+    graphroot, runroot, volumes = (rows.settings.get(name, b"").decode("utf-8", "replace") for name in SETTINGS)
     infra = {documents.text(_json(text), "InfraContainerID") for text in rows.pod_states.values()}
     for identity, text in rows.containers.items():
         config, state = _json(text), _json(rows.states.get(identity, b""))
@@ -130,6 +133,7 @@ def _take(rows: Rows, found: Libpod) -> None:
             labels=documents.labels(config, "labels"),
             mounts=_mounts(config, state, volumes),
         )
+    found.graphroot = graphroot or found.graphroot
     found.runroot = runroot or found.runroot
 
 
@@ -139,7 +143,8 @@ def _mounts(config: object, state: object, volumes: str) -> dict[str, str]:
         documents.text(volume, "dest"): posixpath.join(volumes, documents.text(volume, "volumeName"), "_data")
         for volume in documents.items(config, "namedVolumes")
     }
-    return userdata.mounts(config, "spec", "mounts") | named | documents.labels(state, "bindMounts")
+    found = userdata.mounts(config, "spec", "mounts") | named | documents.labels(state, "bindMounts")
+    return {destination: source for destination, source in found.items() if destination.startswith("/")}
 
 
 def _json(text: bytes) -> object:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import documents
+from netfs.overlay.stores import documents, sqlite_wal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,11 +19,12 @@ QUERIES = {
     "ContainerState": "SELECT ID, JSON FROM ContainerState",
     "PodConfig": "SELECT ID, JSON FROM PodConfig",
     "PodState": "SELECT ID, JSON FROM PodState",
-    "DBConfig": "SELECT 'run-root', RunRoot FROM DBConfig UNION ALL SELECT 'volume-path', VolumeDir FROM DBConfig",
+    "DBConfig": "SELECT 'graph-root', GraphRoot FROM DBConfig UNION ALL SELECT 'run-root', RunRoot FROM DBConfig"
+    " UNION ALL SELECT 'volume-path', VolumeDir FROM DBConfig",
 }
 """By table (podman ``libpod/sqlite_state_internal.go``, ``createSQLiteTables``)."""
-_WAL = (b"\2\2", b"\1\1")
-"""Bytes 18 and 19 of a database that is written with a write-ahead log, and of another (sqlite.org/fileformat)."""
+_LOG_BYTES = 16 << 20
+"""Of the longest write-ahead log that is read: SQLite empties it at 1,000 pages, where nobody holds it up."""
 _STEPS = 50_000_000
 """Instructions of SQLite's machine, after which a query is given up: a view may never end."""
 _STRIDE = 10_000
@@ -35,8 +36,8 @@ _PAUSE_S = 0.01
 def read(root: Root, path: str, gaps: list[Gap]) -> dict[str, dict[str, bytes]]:
     """The rows of every table of ``QUERIES``, by id; without any where the file is not there, or is no such database.
 
-    A database that is being changed is waited for, for a moment. Podman uses no write-ahead log; where there is one,
-    what is only in there is not seen, which is added to ``gaps`` as everything is that cannot be read.
+    A database that is being changed is waited for, for a moment. The first Podman with SQLite chose a write-ahead log,
+    and a database keeps that: what is in there is read with it. What cannot be read is added to ``gaps``.
     """
     data = _still(root, path)
     if isinstance(data, Gap) or not data:
@@ -47,10 +48,6 @@ def read(root: Root, path: str, gaps: list[Gap]) -> dict[str, dict[str, bytes]]:
     except ImportError:
         gaps.append(Gap(path, "pods", "this Python is built without SQLite"))
         return {}
-    if data[18:20] == _WAL[0]:
-        data = data[:18] + _WAL[1] + data[20:]
-        if _has_bytes(root, f"{path}-wal"):
-            gaps.append(Gap(path, "pods", "its latest changes are in its write-ahead log, which is not read"))
     connection = sqlite3.connect(":memory:")
     try:
         return _tables(connection, data)
@@ -68,18 +65,27 @@ def read(root: Root, path: str, gaps: list[Gap]) -> dict[str, dict[str, bytes]]:
 
 
 def _still(root: Root, path: str) -> bytes | Gap:
-    """The file as it was while nobody changed it: its rollback journal is there only as long as somebody does."""
+    """The database as it was while nobody changed it: a rollback journal is there only as long as somebody does."""
     try:
-        data = root.read(path, LIMIT)
+        data = _with_log(root, path)
         for attempt in range(_TRIES):
-            again = root.read(path, LIMIT)
+            again = _with_log(root, path)
             if again == data and not _has_bytes(root, f"{path}-journal"):
-                return data
+                return sqlite_wal.applied(*data) if data[0] else b""
             data = again
             time.sleep(_PAUSE_S * attempt)
     except OSError as error:
         return documents.refused(path, error)
     return Gap(path, "pods", "it is being changed, or a change to it was broken off")
+
+
+def _with_log(root: Root, path: str) -> tuple[bytes, bytes]:
+    """The database's file, and its write-ahead log, if it has one."""
+    data = root.read(path, LIMIT)
+    try:
+        return data, root.read(f"{path}-wal", _LOG_BYTES) if sqlite_wal.is_written_with_log(data) else b""
+    except FileNotFoundError:
+        return data, b""
 
 
 def _has_bytes(root: Root, path: str) -> bool:
@@ -96,6 +102,7 @@ def _tables(connection: sqlite3.Connection, data: bytes) -> dict[str, dict[str, 
     connection.text_factory = bytes
     connection.deserialize(data)
     connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _VALUE_BYTES)
     remaining = iter(range(_STEPS // _STRIDE))
     connection.set_progress_handler(lambda: next(remaining, None) is None, _STRIDE)

@@ -31,21 +31,21 @@ def live() -> tuple[tuple[Mount, ...], tuple[Gap, ...]]:
     gaps = _hidden()
     default = default_options()
     mounts: list[Mount] = []
+    seen = {""}
     for namespace, pids in namespaces:
         for pid in _by_root(pids):
             try:
                 text = _read(pid, gaps)
                 if os.readlink(f"/proc/{pid}/ns/mnt") != namespace:
                     continue
-            except PermissionError:
-                refused += 1
-                continue
             except OSError:
                 continue
             mounts += mountinfo.parse(text, pid, default)
+            seen.add(text.partition(" ")[0])
             break
-    if refused:
-        gaps.append(Gap("/proc", "mounts", f"the mount namespaces of {refused} processes may not be read"))
+    unseen = {_first_mount(pid) for pid in refused} - seen
+    if unseen:
+        gaps.append(Gap("/proc", "mounts", f"mount namespaces that may not be looked into: {len(unseen)}"))
     return tuple(_one_each(mounts)), tuple(gaps)
 
 
@@ -82,15 +82,15 @@ def _is_on(parameter: str) -> bool:
         return False
 
 
-def _namespaces() -> tuple[list[tuple[str, list[int]]], int]:
-    """Mount namespaces with their processes, our own first, then by lowest process; how many processes refuse."""
+def _namespaces() -> tuple[list[tuple[str, list[int]]], list[int]]:
+    """Mount namespaces with their processes, our own first, then by lowest process; and processes that refuse."""
     found: dict[str, list[int]] = {os.readlink("/proc/self/ns/mnt"): []}
-    refused = 0
+    refused: list[int] = []
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
         try:
             found.setdefault(os.readlink(f"/proc/{pid}/ns/mnt"), []).append(pid)
         except PermissionError:
-            refused += 1
+            refused.append(pid)
         except OSError:
             continue
     return list(found.items()), refused
@@ -121,9 +121,23 @@ def _read(pid: int, gaps: list[Gap]) -> str:
     return os.fsdecode(text)
 
 
+def _first_mount(pid: int) -> str:
+    """The number of the first mount that a process sees: it tells namespaces apart where their own numbers are refused.
+
+    Empty: the process is gone.
+    """
+    try:
+        with open(f"/proc/{pid}/mountinfo", "rb", buffering=0) as file:
+            return file.read(16).partition(b" ")[0].decode("ascii", "replace")
+    except PermissionError:
+        return f"process {pid}"
+    except OSError:
+        return ""
+
+
 def _hidden() -> list[Gap]:
-    """What /proc does not list at all (proc(5), ``hidepid``)."""
-    if os.geteuid() == 0 or not _HIDING.search(_read(os.getpid(), [])):
+    """What /proc does not list at all (proc(5), ``hidepid``): not even the first process, then."""
+    if os.path.exists("/proc/1") or not _HIDING.search(_read(os.getpid(), [])):
         return []
     return [Gap("/proc", "mounts", "it hides the processes of others (hidepid)")]
 

@@ -85,14 +85,12 @@ def read(root: Root, path: str, beside: Mapping[str, str] | None = None) -> Laye
     shorts = {name: _short(root, posixpath.join(path, name), held, gaps) for name, held in entries.items()}
     ids = dict(beside or {})
     ids |= {short: name for name, short in reversed(shorts.items()) if short}
-    ids |= {link: match[1] for link, target in links.items() if (match := _TARGET.fullmatch(target))}
+    ids |= {link: name for link, target in links.items() if (name := _led_to(target))}
     directories = {}
     for name, held in entries.items():
         here = posixpath.join(path, name)
         lower = _lower(root, here, ids, gaps) if "lower" in held else ()
-        if not held:
-            lower = None
-        directories[name] = LayerDirectory(name, here, shorts[name], lower, held)
+        directories[name] = LayerDirectory(name, here, shorts[name], lower if held else None, held)
     return LayerFolder(path, directories, links, tuple(gaps))
 
 
@@ -109,6 +107,12 @@ def _links(root: Root, path: str, gaps: list[Gap]) -> dict[str, str]:
         except OSError as error:
             gaps.append(documents.refused(here, error, "link"))
     return links
+
+
+def _led_to(target: str) -> str:
+    """The directory that a link leads to; empty: it leads elsewhere."""
+    match = _TARGET.fullmatch(target)
+    return match[1] if match and component(match[1]) and match[1] != LINKS else ""
 
 
 def _short(root: Root, path: str, held: frozenset[str], gaps: list[Gap]) -> str:

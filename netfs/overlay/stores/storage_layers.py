@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from netfs.model.layers import Layer
@@ -53,7 +53,9 @@ class Shelves:
     """A store, and those whose images it may use."""
 
     own: Shelf
-    others: tuple[Shelf, ...] = ()
+    others: tuple[Shelf, ...]
+    records: Mapping[str, LayerRecord]
+    """Of all of them; the own, where several have one."""
 
     def shelf(self, identity: str) -> Shelf | None:
         """The store that has a layer: the own, if it is in several."""
@@ -68,21 +70,17 @@ class Shelves:
     def believed(self, identity: str) -> tuple[str, ...] | None:
         """The layers below one as the lists have them. None: one of them is in no list, or they are too many."""
         chain: list[str] = []
-        record = self._record(identity)
+        record = self.records.get(identity)
         while record is not None and record.parent:
             chain.append(record.parent)
             if len(chain) > DEEPEST:
                 return None
-            record = self._record(record.parent)
+            record = self.records.get(record.parent)
         return None if record is None else tuple(chain)
 
     def chain(self, identity: str) -> tuple[str, ...]:
         """A layer and those below it; nothing where no store knows it."""
         return (identity, *(self.lower(identity) or ())) if self.shelf(identity) else ()
-
-    def _record(self, identity: str) -> LayerRecord | None:
-        shelf = self.shelf(identity)
-        return shelf.records.layers.get(identity) if shelf else None
 
 
 def read(root: Root, path: str, home: str, records: Records, others: Sequence[str]) -> Shelves:
@@ -96,7 +94,8 @@ def read(root: Root, path: str, home: str, records: Records, others: Sequence[st
         for directory in folder.directories.values():
             beside.setdefault(directory.short, directory.id)
     folder = overlay_directories.read(root, home, beside)
-    return Shelves(Shelf(path, records, _layers_only(folder, records)), tuple(shelves))
+    known = {identity: record for shelf in reversed(shelves) for identity, record in shelf.records.layers.items()}
+    return Shelves(Shelf(path, records, _layers_only(folder, records)), tuple(shelves), known | records.layers)
 
 
 def layers(shelves: Shelves, images: Iterable[str], containers: Iterable[str], gaps: list[Gap]) -> tuple[Layer, ...]:
@@ -185,6 +184,5 @@ class _ChainIds:
         for layer in (identity, *(self._shelves.believed(identity) or ())):
             if layer in self._known:
                 return
-            shelf = self._shelves.shelf(layer)
-            record = shelf.records.layers.get(layer) if shelf else None
-            yield layer, record.parent if record else "", record.diff_id if record else ""
+            record = self._shelves.records.get(layer, LayerRecord(layer))
+            yield layer, record.parent, record.diff_id

@@ -8,7 +8,7 @@ from netfs.model.layer_answers import ChainRef, ChainShown, LayerShown
 from netfs.model.layers import Account
 from netfs.model.text import printable
 from netfs_cli.render.ink import Ink
-from netfs_cli.render.layers.words import extent, made_by, names, short, size, tail
+from netfs_cli.render.layers.words import directories, extent, made_by, names, short, size, tail
 from netfs_cli.render.prose import count
 
 ROLES = {
@@ -21,7 +21,7 @@ ROLES = {
 
 
 def render(answer: ChainShown, ink: Ink, *, wide: bool) -> str:
-    """Whose it is, then each layer with what it adds, changes and hides. ``wide``: digests and every user."""
+    """Whose it is, then each layer with what it adds, changes and hides. ``wide``: paths, digests and every user."""
     lines = [*_whose(answer, ink), ""]
     total = sum(layer.account.own.bytes for layer in answer.layers if layer.account)
     hidden = sum(part.bytes for layer in answer.layers if layer.account for part in layer.account.hides.values())
@@ -36,24 +36,28 @@ def render(answer: ChainShown, ink: Ink, *, wide: bool) -> str:
 def _whose(answer: ChainShown, ink: Ink) -> Iterator[str]:
     target = answer.target
     if target is None:
-        yield ink.bold(f"{answer.chain.kind} {printable(answer.chain.name)}")
-        yield from _facts(answer.chain, ink)
+        yield ink.bold(f"{printable(answer.chain.kind)} {printable(answer.chain.name)}")
+        yield from _facts(answer.chain, "", ink)
         return
     head = ink.bold(f"layer {short(target.id)}")
     if not answer.owners:
         yield f"{head} is nobody's: no image, container or snapshot has it"
     else:
-        shown = [f"{owner.kind} {printable(owner.name)}" for owner in answer.owners]
-        more = f" and {len(shown) - 4} more" if len(shown) > 4 else ""
-        yield f"{head} is {ROLES.get(target.role, 'a layer of')} {', '.join(shown[:4])}{more}"
-        if len(answer.owners) == 1:
-            yield from _facts(answer.owners[0], ink)
-    yield ink.dim(f"  {printable(target.path)}")
+        shown = [f"{owner.kind} {owner.name}" for owner in answer.owners]
+        yield f"{head} is {ROLES.get(target.role, 'a layer of')} {names(shown, 4)}"
+    yield from _facts(answer.owners[0] if len(answer.owners) == 1 else None, target.path, ink)
 
 
-def _facts(chain: ChainRef, ink: Ink) -> Iterator[str]:
+def _facts(chain: ChainRef | None, directory: str, ink: Ink) -> Iterator[str]:
+    pairs = {"directory": directory} | (_owner(chain) if chain is not None else {})
+    for word, value in pairs.items():
+        if value:
+            yield f"  {ink.dim(f'{word:<10}')}  {printable(value)}"
+
+
+def _owner(chain: ChainRef) -> dict[str, str]:
     image = ", ".join(map(printable, chain.image_names)) or short(chain.image)
-    pairs = {
+    return {
         "pod": f"{chain.namespace}/{chain.pod}" if chain.pod and chain.namespace else chain.pod,
         "image": image if chain.kind != "image" else short(chain.image),
         "id": chain.id if chain.kind == "container" else "",
@@ -61,9 +65,6 @@ def _facts(chain: ChainRef, ink: Ink) -> Iterator[str]:
         "store": f"{chain.store} ({chain.engine})" + (f" on {chain.node}" if chain.node else ""),
         "mounted at": chain.mountpoint,
     }
-    for word, value in pairs.items():
-        if value:
-            yield f"  {ink.dim(f'{word:<10}')}  {printable(value)}"
 
 
 def _layer(answer: ChainShown, place: int, layer: LayerShown, ink: Ink, *, last: bool, wide: bool) -> Iterator[str]:
@@ -72,11 +73,11 @@ def _layer(answer: ChainShown, place: int, layer: LayerShown, ink: Ink, *, last:
         branch, stem = ("`- ", "   ") if last else ("|- ", "|  ")
     account = layer.account
     weight = size(account.own.bytes) if account else ink.bad("missing") if not layer.path else "not read"
-    line = f"{branch}{ink.bold(short(layer.id))}  {layer.role}  {weight}"
+    line = f"{branch}{ink.bold(short(layer.id))}  {printable(layer.role)}  {weight}"
     if layer.created_by:
         line += ink.dim(f"  {made_by(layer.created_by, None if wide else 72)}")
     yield line
-    if layer.path:
+    if layer.path and wide:
         yield stem + ink.dim(f"  {printable(layer.path)}" + (f"  l/{printable(layer.short)}" if layer.short else ""))
     if account is not None:
         for told in _does(answer, place, account):
@@ -101,7 +102,7 @@ def _does(answer: ChainShown, place: int, account: Account) -> Iterator[str]:
         whose = short(answer.layers[place + below].id) if below else "itself"
         yield f"hides {extent(hidden)} of {whose}"
     marks = [count(account.whiteouts, "whiteout")] if account.whiteouts else []
-    marks += [f"{account.opaque} opaque director{'y' if account.opaque == 1 else 'ies'}"] if account.opaque else []
+    marks += [f"{account.opaque} opaque {directories(account.opaque).partition(' ')[2]}"] if account.opaque else []
     if marks:
         idle = f", {account.idle} of them hide nothing" if account.idle else ""
         yield " and ".join(marks) + idle

@@ -13,7 +13,7 @@ def render(answer: Diff, ink: Ink, *, wide: bool) -> str:
     paint = {"A": ink.good, "D": ink.bad, "C": ink.doubtful}
     lines = []
     for change in answer.changes:
-        facts = f" {change.type:<9}  {size(change.size):>9} " if wide else ""
+        facts = f" {printable(change.type):<9}  {size(change.size):>9} " if wide else ""
         lines.append(f"{paint[change.kind](change.kind)}{facts} {printable(change.path)}")
     if not lines:
         lines = [ink.dim("nothing was changed")]

@@ -15,7 +15,7 @@ from netfs_cli.render.table import table
 
 def render(answer: Usage, ink: Ink, *, wide: bool) -> str:
     """Each layer once, below it what is built on it; then what each chain costs and wastes."""
-    orphaned = f", {size(answer.orphaned)} of them nobody's" if answer.orphaned else ""
+    orphaned = f", {size(answer.orphaned)} of them nobody's (netfs layers orphans)" if answer.orphaned else ""
     lines = [ink.bold(f"{size(answer.bytes)} in {count(len(answer.layers), 'layer')}") + orphaned, ""]
     lines += _trees(answer, ink, wide)
     lines += ["", table(*_table(answer, wide), ink).rstrip("\n")]
@@ -68,7 +68,7 @@ def _tree(chains: Sequence[ChainUsage], layers: Mapping[str, LayerUsage], ink: I
         if identity in seen:
             continue
         seen.add(identity)
-        yield branch + _line(layers[identity], ends.get(identity, ()), ink, wide)
+        yield _line(layers[identity], branch, ends.get(identity, ()), ink, wide)
         children = _lightest(layers, above.get(identity, ()))
         # One alone stands in line with what it is built on: else long chains run off the screen.
         alone = len(children) == 1 and identity not in ends
@@ -82,10 +82,11 @@ def _lightest(layers: Mapping[str, LayerUsage], found: Sequence[str]) -> list[st
     return sorted(found, key=lambda layer: (layers[layer].own.bytes, layer))
 
 
-def _line(layer: LayerUsage, ends: Sequence[str], ink: Ink, wide: bool) -> str:
-    line = f"{size(layer.own.bytes):>9}  {ink.bold(short(layer.id))}  {layer.role}"
-    if ends:
-        line += "  " + names(ends, 100 if wide else 3)
+def _line(layer: LayerUsage, branch: str, ends: Sequence[str], ink: Ink, wide: bool) -> str:
+    line = f"{size(layer.own.bytes):>9}  {branch}{ink.bold(short(layer.id))}  {printable(layer.role)}"
+    told = [name for name in ends if name not in (layer.id, short(layer.id))]
+    if told:
+        line += "  " + names(told, 100 if wide else 3)
     if layer.created_by:
         line += ink.dim(f"  {made_by(layer.created_by, None if wide else 60)}")
     return line + (ink.dim(f"  {printable(layer.path)}") if wide else "")

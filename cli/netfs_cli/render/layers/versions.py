@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import posixpath
 from collections.abc import Iterator
 
 from netfs.model.layer_answers import Version, Which
 from netfs.model.text import printable
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.layers.words import maker, names, short, size, tail
+
+LINKS = 4
+"""Symlinks that are told one by one: a loop has 40."""
 
 
 def render(answer: Which, ink: Ink, *, wide: bool) -> str:
@@ -16,9 +22,7 @@ def render(answer: Which, ink: Ink, *, wide: bool) -> str:
     if answer.provider is not None:
         lines += _version(answer.provider, ink, wide)
     if answer.covered_at:
-        where = "" if answer.covered_at == answer.resolved else f" at {printable(answer.covered_at)}"
-        told = f"the container's processes do not see it: {printable(answer.covered_by)} is mounted over it{where}"
-        lines.append(f"  {ink.doubtful(ink.sign('!'))} {told}")
+        lines.append(f"  {ink.doubtful(ink.sign('!'))} {_covered(answer)}")
     if answer.data is not None:
         lines += ["", "Its bytes are read from", *_version(answer.data, ink, wide)]
     if answer.merged:
@@ -31,29 +35,45 @@ def render(answer: Which, ink: Ink, *, wide: bool) -> str:
 
 def _sentence(answer: Which, ink: Ink) -> Iterator[str]:
     asked, name = printable(answer.path), printable(answer.chain.name)
-    for link, target in answer.via:
+    for link, target in answer.via[:LINKS]:
         yield ink.dim(f"{printable(link)} is a symlink to {printable(target)}")
+    if len(answer.via) > LINKS:
+        yield ink.dim(f"and {len(answer.via) - LINKS} more symlinks")
     path = printable(answer.resolved)
     provider = answer.provider
     if answer.error:
-        says = f"cannot be opened in {name}: the kernel answers {answer.error}"
-        yield f"{ink.bad(ink.sign('✗'))} {ink.bold(path)} {says}"
+        words = os.strerror(getattr(errno, answer.error, 0)) if hasattr(errno, answer.error) else ""
+        says = f"cannot be opened in {name}: the kernel answers {printable(answer.error)}" + (
+            f" ({words})" if words else ""
+        )
+        yield f"{ink.bad(ink.sign('✗'))} {ink.bold(asked)} {says}"
     elif provider is None:
         gone = next((each for each in answer.shadowed if each.fate == "whiteout"), None)
-        why = f": layer {short(gone.id)} deletes it" if gone is not None else ""
+        why = f": layer {short(gone.id)} ({printable(gone.role)}) deletes it" if gone is not None else ""
         if not why and answer.shadowed:
             why = f": {printable(answer.shadowed[0].why)} in layer {short(answer.shadowed[0].by)} hides it"
         yield f"{ink.bad(ink.sign('✗'))} {ink.bold(asked)} is not in {name}{why}"
     else:
         whose = names(provider.used_by) or "nobody"
-        layer = f"{ink.bold(short(provider.id))} ({provider.role}, of {whose})"
+        layer = f"{ink.bold(short(provider.id))} ({printable(provider.role)}, of {whose})"
         yield f"{ink.bold(path)} in {name} comes from layer {layer}"
+
+
+def _covered(answer: Which) -> str:
+    """What the container's processes see instead."""
+    at, by = printable(answer.covered_at), answer.covered_by
+    if not by.startswith("/"):
+        return f"the container's processes see a {printable(by)} instead, mounted at {at}"
+    inside = posixpath.relpath(answer.resolved, answer.covered_at)
+    seen = by if inside == "." else posixpath.join(by, inside)
+    where = "it is mounted there" if inside == "." else f"{printable(by)} is mounted at {at}"
+    return f"the container's processes see {printable(seen)} instead: {where}"
 
 
 def _version(found: Version, ink: Ink, wide: bool) -> Iterator[str]:
     facts = [found.mode, f"{found.uid}:{found.gid}", size(found.size) if found.type == "file" else found.type]
     facts += [found.modified_at] if found.modified_at else []
-    yield f"  {ink.bold(short(found.id))}  {found.role}  {'  '.join(facts)}" + (
+    yield f"  {ink.bold(short(found.id))}  {'  '.join(map(printable, (found.role, *facts)))}" + (
         f"  {ink.dim(', '.join(map(printable, found.marks)))}" if found.marks else ""
     )
     yield ink.dim(f"    {printable(found.path)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from netfs.model.layers import Extent
@@ -11,6 +12,8 @@ from netfs_cli.render import findings
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.prose import count
 
+_INIT = "-init"
+_LONG = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _NOISE = (("/bin/sh -c #(nop) ", ""), ("RUN /bin/sh -c ", "RUN "), ("/bin/sh -c ", "RUN "))
 _MAKERS = {
     "init": "the engine, for this container: what it mounts over later",
@@ -32,7 +35,19 @@ def size(number: int | None) -> str:
 def short(identity: str) -> str:
     """An id, cut as the engines cut it; one that is a path stays whole."""
     clean = printable(identity)
-    return clean if "/" in clean else clean.removeprefix("sha256:")[:12] + ("-init" if clean.endswith("-init") else "")
+    if "/" in clean:
+        return clean
+    return clean.removeprefix("sha256:").removesuffix(_INIT)[:12] + (_INIT if clean.endswith(_INIT) else "")
+
+
+def brief(text: str) -> str:
+    """Text in which long ids are cut: wide forms show them whole."""
+    return _LONG.sub(lambda found: f"{found[0][:12]}…", printable(text))
+
+
+def directories(number: int) -> str:
+    """``1 directory``, ``2 directories``."""
+    return f"{number} director{'y' if number == 1 else 'ies'}"
 
 
 def extent(found: Extent) -> str:
@@ -41,14 +56,15 @@ def extent(found: Extent) -> str:
     if found.files or not found.directories:
         parts.append(count(found.files, "file"))
     if found.directories:
-        parts.append(f"{found.directories} director{'y' if found.directories == 1 else 'ies'}")
+        parts.append(directories(found.directories))
     return ", ".join([*parts, size(found.bytes)])
 
 
 def names(found: Sequence[str], most: int = 3) -> str:
-    """Some names, and how many more there are."""
-    shown = ", ".join(printable(name) for name in found[:most])
-    return shown + (f" and {len(found) - most} more" if len(found) > most else "")
+    """Some names, each once, and how many more there are."""
+    distinct = tuple(dict.fromkeys(found))
+    shown = ", ".join(printable(name) for name in distinct[:most])
+    return shown + (f" and {len(distinct) - most} more" if len(distinct) > most else "")
 
 
 def tail(notes: Sequence[str], gaps: Sequence[Gap], ink: Ink) -> list[str]:

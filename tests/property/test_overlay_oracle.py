@@ -1,0 +1,155 @@
+"""Our merge of layers against the kernel's overlayfs: random stacks, built on disk, mounted, and compared whole.
+
+As root the marks are ``trusted.overlay.*`` (and ``user.overlay.*`` in every fifth stack); in a user namespace they are
+``user.overlay.*``. Where the suite runs as root, both are played; a user who is not root plays the second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.property.overlay_blind import RULES
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+REGRESSIONS = sorted((HERE / "overlay_regressions").glob("*.json"))
+NAMESPACES = {"root": ["--mount", "--propagation", "private"], "user": ["--user", "--map-root-user", "--mount"]}
+SIDES = [pytest.param(side, id=side) for side in (["root", "user"] if os.geteuid() == 0 else ["user"])]
+STACKS = 1000
+EVERYWHERE = {
+    "ACL",
+    "char whiteout",
+    "data-only layers",
+    "escaped marks",
+    "fifo",
+    "hardlink",
+    "layer made by the kernel",
+    "lowers only",
+    "many lowers",
+    "marks of the other namespace",
+    "marks on a root",
+    "metacopy",
+    "metacopy's redirect, absolute",
+    "metacopy's redirect, relative",
+    "metacopy=off",
+    "non-directory over directory, or under it",
+    "opaque with another value",
+    "opaque x",
+    "opaque y",
+    "read-only",
+    "redirect, absolute",
+    "redirect, relative",
+    "redirect_dir=nofollow",
+    "setuid, setgid or sticky",
+    "sparse file",
+    "symlink",
+    "upper",
+    "userxattr",
+    "weird names",
+    "xattr whiteout",
+    "xattr whiteout on a file that is not empty",
+    "xattr whiteout outside an opaque x directory",
+}
+"""Each in at least one of a hundred stacks."""
+AS_ROOT = {
+    "block",
+    "char",
+    "metacopy=on",
+    "other owners",
+    "redirect_dir=follow",
+    "redirect_dir=off",
+    "redirect_dir=on",
+    "trusted",
+}
+PLAYED = {
+    "root": {
+        "merged directory",
+        "found through a redirect",
+        "data of a layer below",
+        "data of a data-only layer",
+        "look-up refused",
+        "open refused",
+        "hard link",
+    },
+    "user": {"merged directory", "data of a data-only layer", "look-up refused", "hard link"},
+}
+"""Objects of the merged trees that are what they are by such a rule: at least one for ten stacks, or thereabouts."""
+
+Play = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def play(require_program: Callable[[str], str], tmp_path: Path) -> Play:
+    """Runs ``overlay_oracle.py`` in namespaces of its own: ``play(side, "random", SEED, COUNT)``."""
+    unshare = require_program("unshare")
+
+    def run(side: str, what: str, *words: object, seconds: int = 280) -> dict[str, Any]:
+        command = [str(HERE / "overlay_oracle.py"), what, str(tmp_path), *(str(word) for word in words)]
+        done = subprocess.run(
+            [unshare, *NAMESPACES[side], sys.executable, *command],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    return run
+
+
+def told(result: dict[str, Any]) -> str:
+    """The first differences, each with the smallest plan that shows it: a file for ``overlay_regressions``."""
+    lines = [f"{result['differ']} of {result['stacks']} stacks differ"]
+    for each in result["found"]:
+        lines += [*each["wrong"], each["plan"]]
+    return "\n".join(lines)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("side", SIDES)
+def test_a_thousand_random_stacks_are_merged_as_the_kernel_merges_them(play: Play, side: str) -> None:
+    result = play(side, "random", 1, STACKS + STACKS // 25, int(side == "root"))
+    assert not result["differ"], told(result)
+    assert result["stacks"] >= STACKS
+    assert sum(result["refused"].values()) <= STACKS // 25, result["refused"]
+    assert result["left_out"] < result["paths"] / 100
+    wanted = EVERYWHERE | (AS_ROOT if side == "root" else set())
+    assert wanted <= {feature for feature, stacks in result["features"].items() if stacks >= STACKS // 100}
+    assert PLAYED[side] <= {effect for effect, objects in result["effects"].items() if objects >= STACKS // 40}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("rule", RULES)
+def test_a_merge_that_breaks_a_rule_is_noticed(play: Play, rule: str) -> None:
+    assert play(str(SIDES[-1].values[0]), "random", 1, 60, 0, rule)["differ"] >= 5
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("side", SIDES)
+def test_stacks_that_were_told_wrongly_once_are_told_rightly(play: Play, side: str) -> None:
+    mine = [path for path in REGRESSIONS if side == "root" or '"userxattr": true' in path.read_text()]
+    for path, verdict in play(side, "plans", *mine).items():
+        assert not verdict["refused"], path
+        assert not verdict["wrong"], path
+
+
+@pytest.mark.soak
+@pytest.mark.kernel
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("side", SIDES)
+def test_stacks_are_merged_as_the_kernel_merges_them_for_long(play: Play, side: str) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    result = play(side, "random", seed, 20 * STACKS, int(side == "root"), seconds=3500)
+    assert not result["differ"], told(result)
