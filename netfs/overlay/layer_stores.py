@@ -201,7 +201,8 @@ class LayerStores:
             alone: dict[measure.Key, Account] = {}
             mine = [Chain("layer", store, (layer,)) for layer, _ in unowned]
             measure.measured(mine, self._open, alone, gaps, self._progress)
-            told += findings(store, [chain for chain in self.chains if chain.store is store], unowned)
+            own = [chain for chain in self.chains if chain.store is store]
+            told += findings(store, own, unowned, self._roots[store.root].on_host)
             found += (
                 self._orphan(store, layer, why, alone[place].own)
                 for layer, why in unowned

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
-from functools import reduce
 
 from netfs.model.layers import Account, Extent
 from netfs.model.snapshot import Gap
@@ -13,11 +12,12 @@ from netfs.overlay.stack import Opened
 
 Key = tuple[str, str, str]
 """``chains.key``: root, store, layer."""
+Opening = Callable[[Chain], Opened]
 
 
 def measured(
     chains: Iterable[Chain],
-    opening: Callable[[Chain], Opened],
+    opening: Opening,
     known: dict[Key, Account],
     gaps: list[Gap],
     progress: Callable[[int], None],
@@ -82,11 +82,6 @@ def _joined(one: Account, other: Account) -> Account:
 def add(one: Extent, other: Extent) -> Extent:
     """Both together."""
     return Extent(*(getattr(one, each.name) + getattr(other, each.name) for each in fields(Extent)))
-
-
-def total(extents: Iterable[Extent]) -> Extent:
-    """All together."""
-    return reduce(add, extents, Extent())
 
 
 def wasted(chain: Chain, known: Mapping[Key, Account]) -> int:

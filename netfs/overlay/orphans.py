@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from netfs.model.layers import Layer, Mount, Store
 from netfs.model.trace import Finding
@@ -49,13 +49,20 @@ def undecided(store: Store) -> str:
     return next((gap.reason for gap in store.gaps if gap.what == OWNERS), "")
 
 
-def findings(store: Store, found: Sequence[Chain], unowned: Iterable[tuple[Layer, str]]) -> Iterator[Finding]:
-    """Everything that is wrong with a store, as findings of group O of the catalogue."""
+def findings(
+    store: Store,
+    found: Sequence[Chain],
+    unowned: Iterable[tuple[Layer, str]],
+    on_host: Callable[[str], str] = str,
+) -> Iterator[Finding]:
+    """Everything that is wrong with a store, as findings of group O of the catalogue. ``on_host``: what this host calls
+    a path of the store.
+    """
     yield from _missing(store, found)
-    yield from _links(store)
+    yield from _links(store, on_host)
     for layer, why in unowned:
         fix = RESTART if layer.role == "removing" else PRUNE.get(store.engine, "")
-        yield _finding(store, "layer-orphan", "info", layer.path, why, fix)
+        yield _finding(store, "layer-orphan", "info", on_host(layer.path), why, fix)
 
 
 def _missing(store: Store, found: Sequence[Chain]) -> Iterator[Finding]:
@@ -73,9 +80,9 @@ def _missing(store: Store, found: Sequence[Chain]) -> Iterator[Finding]:
             yield _finding(store, "layer-lower-missing", "error", owner, evidence, again)
 
 
-def _links(store: Store) -> Iterator[Finding]:
+def _links(store: Store, on_host: Callable[[str], str]) -> Iterator[Finding]:
     layers = {layer.id: layer for layer in store.layers if not layer.missing}
-    folder = next((f"{posixpath.dirname(layer.path)}/l" for layer in layers.values()), "l")
+    folder = next((on_host(f"{posixpath.dirname(layer.path)}/l") for layer in layers.values()), "l")
     fix = "restart the engine: it makes its links anew; else remove the layer and pull its image again"
     for name, said in sorted(store.links.items()):
         parts = said.split("/")
@@ -91,7 +98,7 @@ def _links(store: Store) -> Iterator[Finding]:
     for layer in layers.values():
         if layer.short and layer.short not in store.links and store.links:
             evidence = f"its link l/{layer.short} is not there"
-            yield _finding(store, "layer-link-dangling", "warning", layer.path, evidence, fix)
+            yield _finding(store, "layer-link-dangling", "warning", on_host(layer.path), evidence, fix)
 
 
 def _finding(store: Store, slug: str, severity: str, subject: str, evidence: str, fix: str) -> Finding:

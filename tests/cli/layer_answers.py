@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
 from netfs.model.layer_answers import (
     ChainRef,
     ChainShown,
@@ -21,6 +24,9 @@ from netfs.model.layer_answers import (
 from netfs.model.layers import Account, Change, Extent
 from netfs.model.snapshot import Gap
 from netfs.model.trace import Finding
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 KIB, MIB = 1 << 10, 1 << 20
 TOP, APP, BASE, LOST = "70b7" * 16, "a44a" * 16, "ba5e" * 16, "1057" * 16
@@ -286,52 +292,35 @@ VERIFY = (
     Verified(POD, gaps=(Gap("/run/merged", "mount", "Permission denied"),)),
 )
 
-_BAD = ChainRef(*[HOSTILE] * 6, (HOSTILE,), *[HOSTILE] * 5, (HOSTILE,), HOSTILE, (HOSTILE,))
-_WORST = LayerShown(*[HOSTILE] * 8, (HOSTILE,), ACCOUNTS[BASE])
-_OF_ALL = Version(
-    HOSTILE,
-    HOSTILE,
-    "provides",
-    HOSTILE,
-    mode=HOSTILE,
-    modified_at=HOSTILE,
-    by=HOSTILE,
-    why=HOSTILE,
-    marks=(HOSTILE,),
-    role=HOSTILE,
-    created_by=HOSTILE,
-    used_by=(HOSTILE,),
-)
-_GAP = (Gap(HOSTILE, HOSTILE, HOSTILE),)
-_FINDING = (Finding(*[HOSTILE] * 7),)
+T = TypeVar("T", bound="DataclassInstance")
+
+
+def hostile(kind: type[T], /, **given: Any) -> T:
+    """A record whose texts are all hostile."""
+    texts = {each.name: HOSTILE for each in fields(kind) if each.type == "str" and each.name != "schema"}
+    return kind(**(texts | given))
+
+
+_CHAIN = hostile(ChainRef, layers=(HOSTILE,), image_names=(HOSTILE,), missing=(HOSTILE,))
+_LAYER = hostile(LayerShown, used_by=(HOSTILE,), account=ACCOUNTS[BASE])
+_VERSION = hostile(Version, fate="provides", marks=(HOSTILE,), used_by=(HOSTILE,))
+_DOUBT: dict[str, Any] = {"notes": (HOSTILE,), "gaps": (hostile(Gap),)}
+_FOUND = (hostile(Finding),)
 WORST = {
-    "ls": Layers((_BAD,), (HOSTILE,), _GAP),
-    "show": ChainShown(_BAD, (_WORST, _WORST), _WORST, (_BAD,), (HOSTILE,), _GAP),
-    "which": Which(
-        _BAD,
-        HOSTILE,
-        HOSTILE,
-        _OF_ALL,
-        _OF_ALL,
-        (_OF_ALL,),
-        (_OF_ALL,),
-        ((HOSTILE, HOSTILE),),
-        HOSTILE,
-        HOSTILE,
-        HOSTILE,
-        (HOSTILE,),
-        _GAP,
+    "ls": Layers((_CHAIN,), **_DOUBT),
+    "show": ChainShown(_CHAIN, (_LAYER, _LAYER), _LAYER, (_CHAIN,), **_DOUBT),
+    "which": hostile(
+        Which,
+        chain=_CHAIN,
+        provider=_VERSION,
+        data=_VERSION,
+        shadowed=(_VERSION,),
+        merged=(_VERSION,),
+        via=((HOSTILE, HOSTILE),),
+        **_DOUBT,
     ),
-    "diff": Diff(_BAD, HOSTILE, (Change("A", HOSTILE, HOSTILE),), _GAP),
-    "usage": Usage(
-        (LayerUsage(*[HOSTILE] * 5, used_by=(HOSTILE,), created_by=HOSTILE),),
-        (ChainUsage(_BAD),),
-        0,
-        0,
-        _FINDING,
-        (HOSTILE,),
-        _GAP,
-    ),
-    "orphans": Orphans((Orphan(*[HOSTILE] * 5, modified_at=HOSTILE),), 0, _FINDING, (HOSTILE,), (HOSTILE,), _GAP),
-    "verify": (Verified(_BAD, 1, (Difference(*[HOSTILE] * 4),), 0, (HOSTILE,), _GAP),),
+    "diff": Diff(_CHAIN, HOSTILE, (hostile(Change, kind="A"),), (hostile(Gap),)),
+    "usage": Usage((hostile(LayerUsage, used_by=(HOSTILE,)),), (ChainUsage(_CHAIN),), findings=_FOUND, **_DOUBT),
+    "orphans": Orphans((hostile(Orphan),), findings=_FOUND, undecided=(HOSTILE,), **_DOUBT),
+    "verify": (Verified(_CHAIN, 1, (hostile(Difference),), 0, (HOSTILE,), (hostile(Gap),)),),
 }

@@ -181,6 +181,7 @@ STATUSES: list[tuple[str, Any, int]] = [
     ("verify", answers.VERIFY[:1], 0),
     ("verify", answers.VERIFY, 1),
     ("verify", answers.VERIFY[2:], 3),
+    ("verify", (replace(answers.VERIFY[1], gaps=answers.VERIFY[2].gaps),), 3),
     ("verify", SourceError("no overlay is mounted", where="here"), 3),
     *((command, UNKNOWN, 2) for command in ("show", "which", "diff", "usage", "verify")),
 ]
@@ -248,7 +249,13 @@ def test_a_bar_is_drawn_after_a_second_where_somebody_watches(
     monkeypatch.setattr(progress, "monotonic", lambda: next(times, 100.0 + since))
     monkeypatch.setattr("sys.stderr.isatty", lambda: watched)
     bars: list[Bar] = []
-    monkeypatch.setattr(progress.Progress, "_drawn", lambda self, total: (bars.append(Bar()) or bars[0], 7))
+
+    def draw(_: object, total: int | None) -> tuple[Bar, int]:
+        assert total is None
+        bars.append(Bar())
+        return bars[0], 7
+
+    monkeypatch.setattr(progress.Progress, "_drawn", draw)
     stores.answer, stores.steps = answers.LS, (5, 10)
     assert run("layers", "ls").status == 0
     assert [bar.seen for bar in bars] == ([[5, 10, "gone"]] if drawn else [])

@@ -6,10 +6,6 @@ kernel of the day must answer as the table says (6.18 was asked), and ours must 
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +14,9 @@ from typing import Any
 import pytest
 
 from tests.property.overlay_plan import Entry, Layer, Plan, to_json
+from tests.property.overlay_play import SIDES, play, told
 
 pytestmark = pytest.mark.kernel
-
-ROOT = Path(__file__).resolve().parents[2]
-NAMESPACES = {"root": ["--mount", "--propagation", "private"], "user": ["--user", "--map-root-user", "--mount"]}
-SIDES = ["root", "user"] if os.geteuid() == 0 else ["user"]
 
 
 def directory(**marks: str) -> Entry:
@@ -237,44 +230,35 @@ CASES = {
     "names of a data-only layer are not seen": Case(({"a": "a"}, {}), {"a": "a"}, data=({"o": "data"},)),
 }
 
-Judge = Callable[[str], dict[str, Any]]
+Verdicts = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def verdicts(require_program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    """By side: what ``overlay_oracle.py`` says of every case; each side is played once."""
+def verdicts(require_program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
+    """By side: what kernel and merge say of every case. Each side is played once, when it is first asked for."""
     unshare = require_program("unshare")
     known: dict[str, dict[str, Any]] = {}
 
-    def judge(side: str) -> dict[str, Any]:
+    def of(side: str) -> dict[str, Any]:
         if side not in known:
-            plans, folder = tmp_path_factory.mktemp("plans"), tmp_path_factory.mktemp("layers")
-            files = []
-            for number, (name, case) in enumerate(CASES.items()):
+            plans = tmp_path_factory.mktemp("plans")
+            names: dict[str, str] = {}
+            for name, case in CASES.items():
                 if side in case.sides:
-                    files.append(plans / f"{number}.json")
-                    files[-1].write_text(to_json(replace(case.plan(side), name=name)))
-            program = str(ROOT / "tests" / "property" / "overlay_oracle.py")
-            done = subprocess.run(
-                [unshare, *NAMESPACES[side], sys.executable, program, "plans", str(folder), *map(str, files)],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            names = list(CASES)
-            known[side] = {names[int(Path(path).stem)]: each for path, each in json.loads(done.stdout).items()}
+                    path = plans / f"{len(names)}.json"
+                    path.write_text(to_json(replace(case.plan(side), name=name)))
+                    names[str(path)] = name
+            answers = play(unshare, side, "plans", tmp_path_factory.mktemp("layers"), *names)
+            known[side] = {names[path]: verdict for path, verdict in answers.items()}
         return known[side]
 
-    return judge
+    return of
 
 
 @pytest.mark.parametrize(
     ("side", "name"), [(side, name) for name, case in CASES.items() for side in SIDES if side in case.sides]
 )
-def test_the_kernel_and_the_merge_answer_as_the_table_says(verdicts: Judge, side: str, name: str) -> None:
+def test_the_kernel_and_the_merge_answer_as_the_table_says(verdicts: Verdicts, side: str, name: str) -> None:
     verdict = verdicts(side)[name]
     kinds = ("directory", "EPERM", "EINVAL", "EACCES", "EIO", "open ", "-> ")
     seen = {path: what if what.startswith(kinds) else repr(what.encode()) for path, what in CASES[name].seen.items()}
@@ -282,3 +266,12 @@ def test_the_kernel_and_the_merge_answer_as_the_table_says(verdicts: Judge, side
     assert verdict["kernel"] == {"": "directory", **seen}
     assert not verdict["wrong"]
     assert not verdict["left_out"]
+
+
+def test_random_stacks_of_an_ordinary_user_are_merged_as_the_kernel_merges_them(
+    require_program: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Few: ``tests/property`` plays a thousand, but not as the user that these tests are run as once more."""
+    result = play(require_program("unshare"), "user", "random", tmp_path, 1_000_000, 100, 0)
+    assert not result["differ"], told(result)
+    assert result["stacks"] > 90

@@ -117,9 +117,9 @@ def generate(seed: int, *, privileged: bool) -> Plan:
     many = rng.random() < 0.03
     upper = rng.random() < 0.6
     redirect_dir, metacopy = _options(rng, userxattr=userxattr, upper=upper)
-    if not privileged and not userxattr:
-        redirect_dir, metacopy = "", None  # they take CAP_SYS_ADMIN in the initial user namespace
     data_layers = rng.choice([0, 0, 0, 1, 2, 3])
+    if not privileged and not userxattr:  # all of them take CAP_SYS_ADMIN in the initial user namespace
+        redirect_dir, metacopy, data_layers = "", None, 0
     draft = _Draft(
         rng=rng,
         privileged=privileged,

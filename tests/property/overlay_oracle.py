@@ -77,6 +77,9 @@ class Oracle:
         os.chdir(place)
         try:
             return self._judge(plan)
+        except Exception as error:
+            error.add_note(f"in the stack {plan.name}")
+            raise
         finally:
             os.chdir("/")
             if plan.on_disk:

@@ -6,11 +6,7 @@ As root the marks are ``trusted.overlay.*`` (and ``user.overlay.*`` in every fif
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +14,9 @@ from typing import Any
 import pytest
 
 from tests.property.overlay_blind import RULES
+from tests.property.overlay_play import SIDES, play, told
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-REGRESSIONS = sorted((HERE / "overlay_regressions").glob("*.json"))
-NAMESPACES = {"root": ["--mount", "--propagation", "private"], "user": ["--user", "--map-root-user", "--mount"]}
-SIDES = [pytest.param(side, id=side) for side in (["root", "user"] if os.geteuid() == 0 else ["user"])]
+REGRESSIONS = sorted((Path(__file__).parent / "overlay_regressions").glob("*.json"))
 STACKS = 1000
 EVERYWHERE = {
     "ACL",
@@ -84,43 +77,24 @@ PLAYED = {
 }
 """Objects of the merged trees that are what they are by such a rule: at least one for ten stacks, or thereabouts."""
 
-Play = Callable[..., dict[str, Any]]
+Oracle = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def play(require_program: Callable[[str], str], tmp_path: Path) -> Play:
-    """Runs ``overlay_oracle.py`` in namespaces of its own: ``play(side, "random", SEED, COUNT)``."""
+def oracle(require_program: Callable[[str], str], tmp_path: Path) -> Oracle:
+    """``oracle(side, "random", SEED, COUNT, PRIVILEGED)``: kernel and merge, each on its own."""
     unshare = require_program("unshare")
 
-    def run(side: str, what: str, *words: object, seconds: int = 280) -> dict[str, Any]:
-        command = [str(HERE / "overlay_oracle.py"), what, str(tmp_path), *(str(word) for word in words)]
-        done = subprocess.run(
-            [unshare, *NAMESPACES[side], sys.executable, *command],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
+    def ask(side: str, what: str, *words: object, seconds: int = 280) -> dict[str, Any]:
+        return play(unshare, side, what, tmp_path, *words, seconds=seconds)
 
-    return run
-
-
-def told(result: dict[str, Any]) -> str:
-    """The first differences, each with the smallest plan that shows it: a file for ``overlay_regressions``."""
-    lines = [f"{result['differ']} of {result['stacks']} stacks differ"]
-    for each in result["found"]:
-        lines += [*each["wrong"], each["plan"]]
-    return "\n".join(lines)
+    return ask
 
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("side", SIDES)
-def test_a_thousand_random_stacks_are_merged_as_the_kernel_merges_them(play: Play, side: str) -> None:
-    result = play(side, "random", 1, STACKS + STACKS // 25, int(side == "root"))
+def test_a_thousand_random_stacks_are_merged_as_the_kernel_merges_them(oracle: Oracle, side: str) -> None:
+    result = oracle(side, "random", 1, STACKS + STACKS // 25, int(side == "root"))
     assert not result["differ"], told(result)
     assert result["stacks"] >= STACKS
     assert sum(result["refused"].values()) <= STACKS // 25, result["refused"]
@@ -132,15 +106,15 @@ def test_a_thousand_random_stacks_are_merged_as_the_kernel_merges_them(play: Pla
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("rule", RULES)
-def test_a_merge_that_breaks_a_rule_is_noticed(play: Play, rule: str) -> None:
-    assert play(str(SIDES[-1].values[0]), "random", 1, 60, 0, rule)["differ"] >= 5
+def test_a_merge_that_breaks_a_rule_is_noticed(oracle: Oracle, rule: str) -> None:
+    assert oracle(SIDES[-1], "random", 1, 60, 0, rule)["differ"] >= 5
 
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("side", SIDES)
-def test_stacks_that_were_told_wrongly_once_are_told_rightly(play: Play, side: str) -> None:
+def test_stacks_that_were_told_wrongly_once_are_told_rightly(oracle: Oracle, side: str) -> None:
     mine = [path for path in REGRESSIONS if side == "root" or '"userxattr": true' in path.read_text()]
-    for path, verdict in play(side, "plans", *mine).items():
+    for path, verdict in oracle(side, "plans", *mine).items():
         assert not verdict["refused"], path
         assert not verdict["wrong"], path
 
@@ -149,7 +123,7 @@ def test_stacks_that_were_told_wrongly_once_are_told_rightly(play: Play, side: s
 @pytest.mark.kernel
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("side", SIDES)
-def test_stacks_are_merged_as_the_kernel_merges_them_for_long(play: Play, side: str) -> None:
+def test_stacks_are_merged_as_the_kernel_merges_them_for_long(oracle: Oracle, side: str) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
-    result = play(side, "random", seed, 20 * STACKS, int(side == "root"), seconds=3500)
+    result = oracle(side, "random", seed, 20 * STACKS, int(side == "root"), seconds=3500)
     assert not result["differ"], told(result)

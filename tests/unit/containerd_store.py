@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from netfs.overlay.stores.docker_images import chain_ids
+from netfs.overlay.stores.chain_id import chain_ids
 from tests.unit.bolt_writer import Tree, database
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

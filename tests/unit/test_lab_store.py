@@ -14,7 +14,8 @@ import pytest
 from netfs.lab import image, plan, store
 from netfs.model.layers import Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import docker, docker_images
+from netfs.overlay.stores import docker
+from netfs.overlay.stores.chain_id import chain_ids
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_digests_are_those_of_the_layers() -> None:
     made = image.image()
     for entries, digest in zip(image.LAYERS, made.diff_ids, strict=True):
         assert digest == f"sha256:{hashlib.sha256(image.tar(entries)).hexdigest()}"
-    assert made.chain_ids == docker_images.chain_ids(made.diff_ids)
+    assert made.chain_ids == chain_ids(made.diff_ids)
     assert made.id == f"sha256:{hashlib.sha256(made.config).hexdigest()}"
 
 

@@ -9,10 +9,10 @@ import base64
 import random
 import zlib
 
-from netfs.overlay.stores import containerd_snapshots
 from netfs.overlay.stores.bolt import Bolt, BoltError
-from netfs.overlay.stores.containerd_snapshots import ACTIVE, COMMITTED, Snapshot
-from netfs.overlay.stores.containerd_values import Records
+from netfs.overlay.stores.containerd import snapshots as containerd_snapshots
+from netfs.overlay.stores.containerd.snapshots import ACTIVE, COMMITTED, Snapshot
+from netfs.overlay.stores.containerd.values import Records
 
 METADATA = zlib.decompress(
     base64.b64decode(

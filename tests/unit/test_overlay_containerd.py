@@ -11,7 +11,8 @@ import pytest
 from netfs.errors import SourceError
 from netfs.model.layers import Layer, Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import containerd, containerd_files
+from netfs.overlay.stores import containerd
+from netfs.overlay.stores.containerd import files as containerd_files
 from tests.unit.containerd_store import COMMITTED, GC, VIEW, ContainerdStore
 
 WEB = "docker.io/library/web:1"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from netfs.overlay.stores import containerd_values as values
 from netfs.overlay.stores.bolt import Bolt
-from netfs.overlay.stores.containerd_values import Records
+from netfs.overlay.stores.containerd import values
+from netfs.overlay.stores.containerd.values import Records
 from tests.unit.bolt_writer import database
 from tests.unit.containerd_store import moment, packed, signed, unsigned
 

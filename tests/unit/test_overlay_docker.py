@@ -214,6 +214,12 @@ def test_a_lower_that_is_no_list_of_links_is_not_followed(store: DockerStore, te
     assert any(gap.where.endswith("/lower") for gap in found.gaps)
 
 
+@pytest.mark.parametrize("folder", ["x", "..", "../l", "", "/l"])
+def test_a_lower_below_another_folder_is_not_followed(store: DockerStore, folder: str) -> None:
+    (store.overlay2 / hexadecimal("app") / "lower").write_text(f"{folder}/{short(hexadecimal('base'))}")
+    assert layers(read(store))[hexadecimal("app")].lower is None
+
+
 def test_a_lower_that_is_lost_is_no_base_layer(store: DockerStore) -> None:
     (store.overlay2 / hexadecimal("app") / "lower").unlink()
     assert layers(read(store))[hexadecimal("app")].lower is None
@@ -315,12 +321,15 @@ def test_a_container_of_another_graph_driver_is_noted(store: DockerStore) -> Non
 
 
 def test_a_rootless_daemons_overlays_keep_their_marks_with_the_user(tmp_path: Path) -> None:
-    store = DockerStore(tmp_path / "home" / "u" / ".local" / "share" / "docker")
-    remapped = DockerStore(tmp_path / "docker" / "100000.100000")
+    DockerStore(tmp_path / "home" / "u" / ".local" / "share" / "docker")
+    for name in ("own", "100000.100000"):
+        made = DockerStore(tmp_path / name)
+        if os.geteuid() == 0:
+            os.chown(made.overlay2, 1000, 1000)
     with Root(str(tmp_path)) as root:
         assert docker.read(root, "/home/u/.local/share/docker").options.userxattr
-        assert not docker.read(root, "/docker/100000.100000").options.userxattr
-    assert store.path != remapped.path
+        assert docker.read(root, "/own").options.userxattr
+        assert not docker.read(root, "/100000.100000").options.userxattr
 
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:

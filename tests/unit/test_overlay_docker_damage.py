@@ -12,8 +12,10 @@ from random import Random
 import pytest
 
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import docker, docker_images, docker_layers
-from netfs.overlay.stores.docker_layers import Records
+from netfs.overlay.stores import docker
+from netfs.overlay.stores.docker import images as docker_images
+from netfs.overlay.stores.docker import layers as docker_layers
+from netfs.overlay.stores.docker.layers import Records
 from netfs.overlay.stores.overlay_directories import LayerFolder
 from tests.unit.bolt_writer import database
 from tests.unit.docker_store import DockerStore, hexadecimal

@@ -332,6 +332,6 @@ def verify(
     output.show(
         answer, lambda ink, _: verified.render(found, ink, wide=wide), settings=settings, form=output_form, write=write
     )
-    if any(each.differences for each in found):
+    if any(each.differences and not each.gaps for each in found):
         return 1
     return 3 if any(each.gaps for each in found) else 0

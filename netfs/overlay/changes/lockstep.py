@@ -194,12 +194,12 @@ class Lockstep:
     def _merge(self, merged: Sequence[_Read], hider: int | None) -> None:
         """Count what the merged directory holds, and remember its directories to be visited."""
         parents = tuple((each.layer, each.directory) for each in merged)
-        common = _common([each.entries for each in merged])
+        common = _common([each.entries for each in merged]) if len(merged) > 1 else ()
         for layer, directory, entries, blocks in merged:
             if hider is not None and blocks is not None:
                 self._ledger.hidden[hider, layer].add(0, 1, blocks, 0)
             if layer in self._fresh or hider in self._fresh:
-                alone = {name: entries[name] for name in entries.keys() - common} if common else entries
+                alone = {name: entries[name] for name in entries if name not in common} if common else entries
                 self._sum(parents, layer, directory, alone, hider)
         for name in common:
             present = [(each.layer, each.directory, each.entries[name]) for each in merged if name in each.entries]
@@ -210,11 +210,12 @@ class Lockstep:
     ) -> None:
         """Count entries that no other layer has at their place."""
         ledger, one_by_one = self._ledger, self._metacopies
+        type_bits, regular = _TYPE, _REGULAR
         blocks = size = 0
         others: list[tuple[str, Status]] = []
         for name, status in entries.items():
             if (
-                status.st_mode & _TYPE == _REGULAR
+                status.st_mode & type_bits == regular
                 and status.st_nlink == 1
                 and (length := status.st_size)
                 and not one_by_one
@@ -224,15 +225,16 @@ class Lockstep:
             else:
                 others.append((name, status))
         waiting = self._waiting[_rank(hider)]
+        directories = directory_blocks = 0
         for name, status in others:
             if status.st_mode & _TYPE == _DIRECTORY:
-                ledger.added[layer].add(0, 1, status.st_blocks, 0)
-                found = _Found(layer, directory, status.st_blocks)
-                waiting.append(_Place(parents, name, (found,), hider, False))
+                directories += 1
+                directory_blocks += (held := status.st_blocks)
+                waiting.append(_Place(parents, name, (_Found(layer, directory, held),), hider, False))
             else:
                 self._stacked(parents, name, [(layer, directory, status)], hider)
         files = len(entries) - len(others)
-        ledger.added[layer].add(files, 0, blocks, size)
+        ledger.added[layer].add(files, directories, blocks + directory_blocks, size)
         if hider is not None:
             ledger.hidden[hider, layer].add(files, 0, blocks, size)
 
@@ -302,8 +304,6 @@ def _rank(hider: int | None) -> int:
 def _common(layers: Sequence[Mapping[str, Status]]) -> set[str]:
     """The names that several layers have."""
     common: set[str] = set()
-    if len(layers) == 1:
-        return common
     names = set(layers[0])
     for entries in layers[1:]:
         common |= entries.keys() & names

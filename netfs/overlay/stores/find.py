@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import configured, docker, documents
+from netfs.overlay.stores import configured, containerd, containers_storage, docker, documents
 
 DOCKER, CONTAINERD, CONTAINERS_STORAGE = "docker", "containerd", "containers-storage"
 
@@ -38,6 +38,7 @@ _AT_HOME = {
 }
 """Of rootless engines, below a user's home."""
 _REMAPPED = re.compile(r"[0-9]+\.[0-9]+")
+_OF_CONTAINERS_STORAGE = ("overlay-layers", "overlay-images", "overlay-containers", "overlay/l")
 _DOCKERS_OWN = "containerd/daemon"
 """The containerd that dockerd starts itself, below its data root (moby ``daemon/command/daemon.go``)."""
 
@@ -93,15 +94,12 @@ def _is_docker(root: Root, path: str) -> bool:
 
 
 def _is_containerd(root: Root, path: str) -> bool:
-    return _holds(root, path, "io.containerd.metadata.v1.bolt", "io.containerd.snapshotter.v1.overlayfs")
+    return containerd.is_root(root, path) or containerd.is_folder(root, path)
 
 
 def _is_containers_storage(root: Root, path: str) -> bool:
-    return _holds(root, path, "overlay-layers", "overlay-images", "overlay-containers", "overlay/l")
-
-
-def _holds(root: Root, path: str, *folders: str) -> bool:
-    return any(root.is_directory(posixpath.join(path, folder)) for folder in folders)
+    there = (root.is_directory(posixpath.join(path, folder)) for folder in _OF_CONTAINERS_STORAGE)
+    return any(there) or containers_storage.is_folder(root, path)
 
 
 _LOOKS: dict[str, Callable[[Root, str], bool]] = {

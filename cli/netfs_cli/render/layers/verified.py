@@ -25,10 +25,7 @@ def render(found: Sequence[Verified], ink: Ink, *, wide: bool) -> str:
         told = f"{each.entries} {'entry' if each.entries == 1 else 'entries'}, "
         told += "as the kernel has it" if not number else f"{number} differ"
         told = "could not be compared" if each.gaps and not each.entries else told
-        lines.append(
-            f"{sign} {ink.bold(name)}  {each.entries} {'entry' if each.entries == 1 else 'entries'}, {told}"
-            + (f"  {ink.dim(where)}" if where != name else "")
-        )
+        lines.append(f"{sign} {ink.bold(name)}  {told}" + (f"  {ink.dim(where)}" if where not in ("", name) else ""))
         if each.differences:
             rows = [[one.path, one.what, one.ours, one.kernel] for one in each.differences]
             lines += ["", table(["PATH", "WHAT", "OURS", "KERNEL"], rows, ink)]

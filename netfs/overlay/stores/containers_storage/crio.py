@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from netfs.model.layers import Container
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import documents, userdata
-from netfs.overlay.stores.storage_records import ContainerRecord
+from netfs.overlay.stores import documents
+from netfs.overlay.stores.containers_storage import userdata
+from netfs.overlay.stores.containers_storage.records import ContainerRecord
 
 SANDBOX = "sandbox"
 _CRIO = "io.kubernetes.cri-o."

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import bolt, containerd_metadata, containerd_snapshots, documents
+from netfs.overlay.stores import bolt, documents
 from netfs.overlay.stores.bolt import Bolt, BoltError
-from netfs.overlay.stores.containerd_metadata import Metadata
-from netfs.overlay.stores.containerd_snapshots import SnapshotDirectory, Snapshots
-from netfs.overlay.stores.containerd_values import Records
+from netfs.overlay.stores.containerd.metadata import Metadata
+from netfs.overlay.stores.containerd.metadata import read as read_metadata
+from netfs.overlay.stores.containerd.snapshots import SnapshotDirectory, Snapshots
+from netfs.overlay.stores.containerd.snapshots import directories as read_directories
+from netfs.overlay.stores.containerd.snapshots import read as read_snapshots
+from netfs.overlay.stores.containerd.values import Records
 
 METADATA = "io.containerd.metadata.v1.bolt/meta.db"
 SNAPSHOTS = "metadata.db"
@@ -81,7 +84,7 @@ def read(root: Root, path: str, folder: str) -> Files:
     gaps = [gap for gap in needed if isinstance(gap, Gap)]
     metadata = None
     if isinstance(here.metadata, Bolt):
-        metadata = containerd_metadata.read(here.metadata, posixpath.join(path, METADATA))
+        metadata = read_metadata(here.metadata, posixpath.join(path, METADATA))
         gaps += metadata.gaps
     gaps += records.gaps
     whole = metadata is not None and metadata.whole and records.whole
@@ -91,7 +94,7 @@ def read(root: Root, path: str, folder: str) -> Files:
         gaps.append(Gap(folder, OWNERS, "containerd was writing all the while, and may have made or deleted some"))
     directories = None
     if not isinstance(after.names, Gap):
-        directories = tuple(containerd_snapshots.directories(root, place, after.names))
+        directories = tuple(read_directories(root, place, after.names))
     return Files(metadata, snapshots, directories, tuple(gaps))
 
 
@@ -135,7 +138,7 @@ def _snapshots(database: Bolt | Gap, folder: str) -> tuple[Records, Snapshots]:
     records = Records(posixpath.join(folder, SNAPSHOTS))
     if isinstance(database, Gap):
         return records, Snapshots()
-    return records, containerd_snapshots.read(database, records)
+    return records, read_snapshots(database, records)
 
 
 def _in_the_making(root: Root, place: str, names: tuple[str, ...] | Gap, snapshots: Snapshots) -> bool:

@@ -2,13 +2,13 @@
 
 ::
 
-    io.containerd.metadata.v1.bolt/meta.db                      containerd_metadata.py
-    io.containerd.content.v1.content/blobs/                     content.py, containerd_images.py
-    io.containerd.snapshotter.v1.overlayfs/metadata.db          containerd_snapshots.py
-                                           snapshots/ID/        whose they are, all told: containerd_layers.py
-    io.containerd.grpc.v1.cri/containers/ID/status              containerd_containers.py
+    io.containerd.metadata.v1.bolt/meta.db                      metadata.py
+    io.containerd.content.v1.content/blobs/                     content.py, images.py
+    io.containerd.snapshotter.v1.overlayfs/metadata.db          snapshots.py
+                                           snapshots/ID/        whose they are, all told: layers.py
+    io.containerd.grpc.v1.cri/containers/ID/status              containers.py
 
-(docs/ops.md) The databases and the list of directories are read at one moment: containerd_files.py.
+(docs/ops.md) The databases and the list of directories are read at one moment: files.py.
 
 A gap whose ``what`` is ``owners`` says that records are missing that could name an owner: of no directory may be said
 then that it has none.
@@ -24,19 +24,14 @@ from netfs.errors import SourceError
 from netfs.model.layers import MountOptions, Store
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import (
-    containerd_containers,
-    containerd_files,
-    containerd_images,
-    containerd_layers,
-    documents,
-)
-from netfs.overlay.stores.containerd_containers import Places
-from netfs.overlay.stores.containerd_files import METADATA, OWNERS, SNAPSHOTS
-from netfs.overlay.stores.containerd_layers import Owners
-from netfs.overlay.stores.containerd_metadata import Metadata
-from netfs.overlay.stores.containerd_snapshots import FOLDER
-from netfs.overlay.stores.content import Content
+from netfs.overlay.stores import documents
+from netfs.overlay.stores.containerd import containers, files, images, layers
+from netfs.overlay.stores.containerd.containers import Places
+from netfs.overlay.stores.containerd.content import Content
+from netfs.overlay.stores.containerd.files import METADATA, OWNERS, SNAPSHOTS
+from netfs.overlay.stores.containerd.layers import Owners
+from netfs.overlay.stores.containerd.metadata import Metadata
+from netfs.overlay.stores.containerd.snapshots import FOLDER
 
 CONTENT = "io.containerd.content.v1.content"
 DRIVERS = ("overlayfs", "fuse-overlayfs")
@@ -83,31 +78,29 @@ def read(root: Root, path: str) -> Store:
 
 
 def _read(root: Root, path: str, driver: str, folder: str) -> Store:
-    files = containerd_files.read(root, path, folder)
-    metadata = files.metadata or Metadata()
-    index = containerd_layers.find(files.snapshots, files.metadata, driver)
+    held = files.read(root, path, folder)
+    metadata = held.metadata or Metadata()
+    index = layers.find(held.snapshots, held.metadata, driver)
     content = Content(root, posixpath.join(path, CONTENT))
-    images = containerd_images.read(metadata, content, files.snapshots, index, driver)
-    known = containerd_containers.Known(driver, files.snapshots, index, images)
-    containers = containerd_containers.read(root, Places(path, _states(root, path)), metadata, known)
-    owners = Owners(driver, files.metadata, images.images, containers, images.diff_ids)
+    found = images.read(metadata, content, held.snapshots, index, driver)
+    known = containers.Known(driver, held.snapshots, index, found)
+    members = containers.read(root, Places(path, _states(root, path)), metadata, known)
+    owners = Owners(driver, held.metadata, found.images, members, found.diff_ids)
     lost: list[Gap] = []
-    if not any(gap.what == OWNERS for gap in files.gaps):
-        lost = containerd_layers.lost(posixpath.join(folder, SNAPSHOTS), files.snapshots, files.metadata, driver)
-    hollow = [one for one in files.directories or () if not one.files and one.name in files.snapshots.by_id]
+    if not any(gap.what == OWNERS for gap in held.gaps):
+        lost = layers.lost(posixpath.join(folder, SNAPSHOTS), held.snapshots, held.metadata, driver)
+    hollow = [one for one in held.directories or () if not one.files and one.name in held.snapshots.by_id]
     return Store(
         engine="containerd",
         path=path,
         root=root.path,
         driver=driver,
         options=MountOptions(userxattr=_rootless(root, path, folder)),
-        layers=containerd_layers.layers(
-            posixpath.join(folder, "snapshots"), files.directories, files.snapshots, owners
-        ),
-        images=images.images,
-        containers=containers,
+        layers=layers.layers(posixpath.join(folder, "snapshots"), held.directories, held.snapshots, owners),
+        images=found.images,
+        containers=members,
         notes=_notes(metadata, driver),
-        gaps=(*files.gaps, *lost, *images.gaps, *(Gap(f"{one.path}/fs", "files", "is gone") for one in hollow)),
+        gaps=(*held.gaps, *lost, *found.gaps, *(Gap(f"{one.path}/fs", "files", "is gone") for one in hollow)),
     )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from netfs.model.snapshot import Gap
 from netfs.overlay.stores import documents
 from netfs.overlay.stores.bolt import Bolt, Bucket
-from netfs.overlay.stores.containerd_values import Fields, Records, any_document, moment, text
+from netfs.overlay.stores.containerd.values import Fields, Records, any_document, moment, text
 
 REFERENCE = "containerd.io/gc.ref.snapshot."
 """Begins a label by which something holds a snapshot: then the snapshotter, or it and ``/`` and anything."""

@@ -2,13 +2,13 @@
 
 ::
 
-    overlay/ID/                              a layer's directory (``storage_layers``)
-    overlay-layers, -images, -containers     the lists (``storage_records``)
-    overlay-images/ID/{manifest,=BASE64}     documents of an image (``storage_images``)
+    overlay/ID/                              a layer's directory (``layers``)
+    overlay-layers, -images, -containers     the lists (``records``)
+    overlay-images/ID/{manifest,=BASE64}     documents of an image (``images``)
     overlay-containers/ID/userdata           what the engine above keeps (``crio``)
     libpod/bolt_state.db, db.sql             what Podman knows (``libpod``)
 
-Layers and images of another store (``storage_conf``: an additional image store) are told as if they were in this one,
+Layers and images of another store (``conf``: an additional image store) are told as if they were in this one,
 as far as something in here needs them; their paths say where they are.
 """
 
@@ -22,20 +22,13 @@ from netfs.errors import SourceError
 from netfs.model.layers import Container, Image, MountOptions, Store
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import (
-    crio,
-    documents,
-    libpod,
-    storage_conf,
-    storage_images,
-    storage_layers,
-    storage_records,
-    userdata,
-)
-from netfs.overlay.stores.libpod import Libpod
-from netfs.overlay.stores.storage_conf import Configuration
-from netfs.overlay.stores.storage_layers import COMPOSEFS, Shelf, Shelves
-from netfs.overlay.stores.storage_records import OWNERS, ContainerRecord, Records
+from netfs.overlay.stores import documents
+from netfs.overlay.stores.containers_storage import conf, crio, images, layers, libpod, userdata
+from netfs.overlay.stores.containers_storage.conf import Configuration
+from netfs.overlay.stores.containers_storage.layers import COMPOSEFS, Shelf, Shelves
+from netfs.overlay.stores.containers_storage.libpod import Libpod
+from netfs.overlay.stores.containers_storage.records import OWNERS, ContainerRecord, Records
+from netfs.overlay.stores.containers_storage.records import read as read_records
 
 ENGINE = "containers-storage"
 DRIVER = "overlay"
@@ -57,28 +50,28 @@ def is_folder(root: Root, path: str) -> bool:
 def read(root: Root, path: str) -> Store:
     """The store at ``path`` (``graphroot``), or its folder ``overlay`` alone. Raises SourceError: there is none."""
     home = _home(root, path)
-    configured = storage_conf.read(root, path)
+    configured = conf.read(root, path)
     podman = libpod.read(root, path, configured.runroots)
     runroots = [place for place in dict.fromkeys((*configured.runroots, podman.runroot)) if place.startswith("/")]
-    records = storage_records.read(root, path, runroots)
+    records = read_records(root, path, runroots)
     others = [place for place in configured.others if root.is_directory(posixpath.join(place, DRIVER))]
-    shelves = storage_layers.read(root, path, home, records, others)
+    shelves = layers.read(root, path, home, records, others)
     gaps = [*shelves.own.folder.gaps, *records.gaps, *podman.gaps, *_unfit(root, path, home)]
     containers = _containers(root, records, podman, (*runroots, path), gaps)
-    images = _images(root, shelves, containers, gaps)
-    tops = [image.layers[0] for image in images if image.layers]
+    known = _images(root, shelves, containers, gaps)
+    tops = [image.layers[0] for image in known if image.layers]
     tops += [layer for record in records.images.values() for layer in record.mapped]
-    layers = storage_layers.layers(shelves, tops, [each.layer for each in containers if each.layer], gaps)
-    folders = {posixpath.dirname(layer.path) for layer in layers}
+    stacked = layers.layers(shelves, tops, [each.layer for each in containers if each.layer], gaps)
+    folders = {posixpath.dirname(layer.path) for layer in stacked}
     used = [shelf.path for shelf in shelves.others if shelf.folder.path in folders]
     return Store(
         engine=ENGINE,
         path=path,
         root=root.path,
         driver=DRIVER,
-        options=_options(root, home, storage_conf.is_rootless(root, path, podman.graphroot), shelves.own, configured),
-        layers=layers,
-        images=images,
+        options=_options(root, home, conf.is_rootless(root, path, podman.graphroot), shelves.own, configured),
+        layers=stacked,
+        images=known,
         containers=containers,
         links=shelves.own.folder.links,
         notes=(*(f"it uses images of {place}" for place in used), *_passing(root, home)),
@@ -110,7 +103,7 @@ def _containers(
             replace(
                 container,
                 name=container.name or next(iter(record.names), ""),
-                image=storage_images.identity(image),
+                image=images.identity(image),
                 layer=record.layer,
                 created_at=record.created_at,
             )
@@ -137,15 +130,15 @@ def _podman(root: Root, record: ContainerRecord, podman: Libpod, places: Sequenc
 
 def _images(root: Root, shelves: Shelves, containers: Sequence[Container], gaps: list[Gap]) -> tuple[Image, ...]:
     """The images of the store, and those of others that a container in here was made from."""
-    images = {}
+    known: dict[str, Image] = {}
     wanted = {container.image for container in containers}
     for shelf in (shelves.own, *shelves.others):
         for record in shelf.records.images.values():
-            identity = storage_images.identity(record.id)
-            if identity not in images and (shelf is shelves.own or identity in wanted):
+            identity = images.identity(record.id)
+            if identity not in known and (shelf is shelves.own or identity in wanted):
                 chain = shelves.chain(record.layer)
-                images[identity] = storage_images.image(root, shelf.path, record, chain, gaps)
-    return tuple(images.values())
+                known[identity] = images.image(root, shelf.path, record, chain, gaps)
+    return tuple(known.values())
 
 
 def _options(root: Root, home: str, rootless: bool, own: Shelf, configured: Configuration) -> MountOptions:

@@ -20,10 +20,10 @@ from netfs.model.layers import Container, Image
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
-from netfs.overlay.stores.containerd_images import Images, Index
-from netfs.overlay.stores.containerd_layers import INIT
-from netfs.overlay.stores.containerd_metadata import ANNOTATION, ContainerRecord, Metadata
-from netfs.overlay.stores.containerd_snapshots import ACTIVE, Snapshots
+from netfs.overlay.stores.containerd.images import Images, Index
+from netfs.overlay.stores.containerd.layers import INIT
+from netfs.overlay.stores.containerd.metadata import ANNOTATION, ContainerRecord, Metadata
+from netfs.overlay.stores.containerd.snapshots import ACTIVE, Snapshots
 from netfs.overlay.stores.overlay_directories import component
 
 _KIND = "io.cri-containerd.kind"

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from netfs.model.layers import Container, Image, Layer
 from netfs.model.snapshot import Gap
-from netfs.overlay.stores.containerd_metadata import REFERENCE, LeaseRecord, Metadata
-from netfs.overlay.stores.containerd_snapshots import ACTIVE, COMMITTED, VIEW, Snapshot, SnapshotDirectory, Snapshots
+from netfs.overlay.stores.containerd.metadata import REFERENCE, LeaseRecord, Metadata
+from netfs.overlay.stores.containerd.snapshots import ACTIVE, COMMITTED, VIEW, Snapshot, SnapshotDirectory, Snapshots
 
 INIT = "-init"
 _CHAIN = re.compile(r"sha256:[0-9a-f]{64}")

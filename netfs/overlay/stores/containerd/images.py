@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from netfs.model.layers import Image
 from netfs.model.snapshot import Gap
 from netfs.overlay.stores import documents, history
-from netfs.overlay.stores.containerd_metadata import REFERENCE, ImageRecord, Metadata
-from netfs.overlay.stores.containerd_snapshots import Snapshot, Snapshots
-from netfs.overlay.stores.content import Content, Manifest
-from netfs.overlay.stores.docker_images import chain_ids
+from netfs.overlay.stores.chain_id import chain_ids
+from netfs.overlay.stores.containerd.content import Content, Manifest
+from netfs.overlay.stores.containerd.metadata import REFERENCE, ImageRecord, Metadata
+from netfs.overlay.stores.containerd.snapshots import Snapshot, Snapshots
 
 Index = Mapping[tuple[str, str], Snapshot]
 """Snapshots by namespace and key."""

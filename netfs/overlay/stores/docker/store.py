@@ -3,10 +3,10 @@
 ::
 
     overlay2/            directories and their links                        overlay_directories.py
-    image/overlay2/      image layers, images, their names                  docker_images.py
-    containers/          containers; their layers are layerdb's ``mounts``  docker_containers.py
+    image/overlay2/      image layers, images, their names                  images.py
+    containers/          containers; their layers are layerdb's ``mounts``  containers.py
     buildkit/            what BuildKit's cache holds                        buildkit.py
-                         whose the directories are, all told                docker_layers.py
+                         whose the directories are, all told                layers.py
 
 A gap whose ``what`` is ``owners`` says that records are missing that could name an owner: of no directory may be said
 then that it has none.
@@ -26,15 +26,9 @@ from netfs.errors import SourceError
 from netfs.model.layers import MountOptions, Store
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import (
-    buildkit,
-    docker_containers,
-    docker_images,
-    docker_layers,
-    documents,
-    overlay_directories,
-)
-from netfs.overlay.stores.docker_layers import Records
+from netfs.overlay.stores import documents, overlay_directories
+from netfs.overlay.stores.docker import buildkit, containers, images, layers
+from netfs.overlay.stores.docker.layers import Records
 from netfs.overlay.stores.overlay_directories import LINKS, LayerFolder, component
 
 DRIVER = "overlay2"
@@ -81,30 +75,30 @@ def _read_root(root: Root, path: str) -> Store:
     place = posixpath.join(path, DRIVER)
     folder = overlay_directories.read(root, place) if root.is_directory(place) else LayerFolder(place)
     own = posixpath.join(path, "image", DRIVER)
-    layers = docker_images.read_layers(root, f"{own}/layerdb")
-    mounts = docker_containers.read_mounts(root, f"{own}/layerdb/mounts")
-    stored = docker_images.read_images(root, own, layers.layers)
-    found = docker_containers.read_containers(root, posixpath.join(path, "containers"), mounts.layers)
+    listed = images.read_layers(root, f"{own}/layerdb")
+    mounts = containers.read_mounts(root, f"{own}/layerdb/mounts")
+    stored = images.read_images(root, own, listed.layers)
+    found = containers.read_containers(root, posixpath.join(path, "containers"), mounts.layers)
     cache = buildkit.read(root, posixpath.join(path, "buildkit/snapshots.db"))
     whole = stored.whole and (found.whole or not mounts.layers)
-    records = Records(layers, mounts, cache, stored.images, found.containers, whole)
-    if any(root.is_directory(posixpath.join(place, name)) for name in docker_layers.absent(folder, records)):
+    records = Records(listed, mounts, cache, stored.images, found.containers, whole)
+    if any(root.is_directory(posixpath.join(place, name)) for name in layers.absent(folder, records)):
         folder = overlay_directories.read(root, place)  # a container was made in between
     drivers = Counter(driver for driver in found.drivers.values() if driver)
     elsewhere = _elsewhere(root, posixpath.join(path, "image"), drivers)
-    gaps = (*folder.gaps, *layers.gaps, *mounts.gaps, *stored.gaps, *found.gaps, *cache.gaps)
+    gaps = (*folder.gaps, *listed.gaps, *mounts.gaps, *stored.gaps, *found.gaps, *cache.gaps)
     return Store(
         engine="docker",
         path=path,
         root=root.path,
         driver=DRIVER if folder.directories or not drivers else drivers.most_common(1)[0][0],
         options=MountOptions(userxattr=_rootless(root, path)),
-        layers=docker_layers.layers(folder, records),
+        layers=layers.layers(folder, records),
         images=stored.images,
         containers=found.containers,
         links=folder.links,
         notes=_notes(drivers, elsewhere),
-        gaps=(*gaps, *docker_layers.lost(folder), *docker_layers.unowned(folder, records)),
+        gaps=(*gaps, *layers.lost(folder), *layers.unowned(folder, records)),
         others=("containerd",) if elsewhere else (),
     )
 
@@ -118,10 +112,10 @@ def _read_folder(root: Root, path: str) -> Store:
         root=root.path,
         driver=DRIVER,
         options=MountOptions(userxattr=_rootless(root, path)),
-        layers=docker_layers.layers(folder, records),
+        layers=layers.layers(folder, records),
         links=folder.links,
         notes=("only the folder overlay2 is here: no image and no container is known, nor what has an owner",),
-        gaps=(*folder.gaps, *docker_layers.lost(folder), *docker_layers.unowned(folder, records)),
+        gaps=(*folder.gaps, *layers.lost(folder), *layers.unowned(folder, records)),
     )
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import bolt, documents, libpod_sqlite, userdata
+from netfs.overlay.stores import bolt, documents
+from netfs.overlay.stores.containers_storage import libpod_sqlite, userdata
 
 _STATES = (
     "unknown",

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from netfs.model.layers import Container, Image, Layer
 from netfs.model.snapshot import Gap
-from netfs.overlay.stores import buildkit
-from netfs.overlay.stores.buildkit import BuildCache
-from netfs.overlay.stores.docker_containers import ID, Mounts
-from netfs.overlay.stores.docker_images import ImageLayer, LayerRecords
+from netfs.overlay.stores.docker import buildkit
+from netfs.overlay.stores.docker.buildkit import BuildCache
+from netfs.overlay.stores.docker.containers import ID, Mounts
+from netfs.overlay.stores.docker.images import ImageLayer, LayerRecords
 from netfs.overlay.stores.overlay_directories import LayerDirectory, LayerFolder
 
 _INIT = "-init"

@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from netfs.model.layers import Layer
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import overlay_directories, storage_records
-from netfs.overlay.stores.docker_images import chain_ids
+from netfs.overlay.stores import overlay_directories
+from netfs.overlay.stores.chain_id import chain_ids
+from netfs.overlay.stores.containers_storage.records import LayerRecord, Records
+from netfs.overlay.stores.containers_storage.records import read as read_records
 from netfs.overlay.stores.overlay_directories import LayerDirectory, LayerFolder
-from netfs.overlay.stores.storage_records import LayerRecord, Records
 
 DEEPEST = 500
 """The most layers that the driver puts above each other (``maxDepth``)."""
@@ -89,7 +90,7 @@ def read(root: Root, path: str, home: str, records: Records, others: Sequence[st
     shelves = []
     for place in others:
         folder = overlay_directories.read(root, posixpath.join(place, "overlay"), beside)
-        listed = storage_records.read(root, place)
+        listed = read_records(root, place)
         shelves.append(Shelf(place, listed, _layers_only(folder, listed)))
         for directory in folder.directories.values():
             beside.setdefault(directory.short, directory.id)

@@ -12,7 +12,7 @@ from netfs.model.layers import HistoryLine, Image
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents, history
-from netfs.overlay.stores.storage_records import ImageRecord
+from netfs.overlay.stores.containers_storage.records import ImageRecord
 
 _DOCUMENT_BYTES = 8 << 20
 _HEX = re.compile(r"[0-9a-f]{64}")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.bolt import Bolt
-from netfs.overlay.stores.containerd_values import Fields, Records, moment, signed, text, unsigned
+from netfs.overlay.stores.containerd.values import Fields, Records, moment, signed, text, unsigned
 
 FOLDER = "io.containerd.snapshotter.v1."
 """Begins the name of a snapshotter's folder."""

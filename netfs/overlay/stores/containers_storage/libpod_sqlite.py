@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import documents, sqlite_wal
+from netfs.overlay.stores import documents
+from netfs.overlay.stores.containers_storage import sqlite_wal
 
 if TYPE_CHECKING:
     import sqlite3

@@ -24,6 +24,7 @@ from netfs.model.layers import Image
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents, history
+from netfs.overlay.stores.chain_id import chain_ids
 from netfs.overlay.stores.overlay_directories import component
 
 CONFIG_BYTES = 4 << 20
@@ -58,15 +59,6 @@ class LayerRecords:
     """Every record was read: a directory that none of them names is no image layer."""
     present: bool = True
     """There are such records."""
-
-
-def chain_ids(diff_ids: tuple[str, ...]) -> tuple[str, ...]:
-    """The ChainID of each layer, oldest first (OCI image-spec, config.md: ``Digest(chain + " " + diff)``)."""
-    chains: list[str] = []
-    for diff in diff_ids:
-        text = f"{chains[-1]} {diff}" if chains else ""
-        chains.append(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" if text else diff)
-    return tuple(chains)
 
 
 def read_layers(root: Root, path: str) -> LayerRecords:
