@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 
 from netfs.model.snapshot import Gap
 
+OWNERS = "owners"
+"""``Gap.what`` where records are missing that could name an owner.
+
+Of no directory may be said then that it has none.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class MountOptions:

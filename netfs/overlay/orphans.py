@@ -5,12 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from netfs.model.layers import Layer, Mount, Store
+from netfs.model.layers import OWNERS, Layer, Mount, Store
 from netfs.model.trace import Finding
 from netfs.overlay.chains import Chain, key, short
 
-OWNERS = "owners"
-"""``Gap.what`` of a store in which it cannot be told who owns a layer."""
 UNOWNED = {
     "unknown": "no image, container or snapshot names it",
     "temporary": "its engine began it and did not finish",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from netfs.overlay.changes.ledger import Ledger
 from netfs.overlay.merge import marks
 from netfs.overlay.merge.lookup import Directories, Lookup, rules
+from netfs.overlay.merge.node import Part
 from netfs.overlay.merge.tree import Directory, Stack, Status
 
 _TYPE, _REGULAR, _DIRECTORY = 0o170000, stat.S_IFREG, stat.S_IFDIR
@@ -35,6 +36,8 @@ class _Found(NamedTuple):
     above: Directory
     """The directory that holds it."""
     blocks: int
+    device: int
+    inode: int
 
 
 class _Place(NamedTuple):
@@ -83,8 +86,8 @@ class Lockstep:
         self._waiting: list[list[_Place]] = [[] for _ in range(1 + len(stack.layers) + len(stack.data))]
         """First what is seen, then what each layer hides. What a layer hides may turn out to be moved by it: then it is
         seen at another place, or hidden there by a layer above."""
-        self._visited: set[tuple[int, str]] = set()
-        """Directories, once there is one that was moved: nothing is counted at two places."""
+        self._visited: set[tuple[int, int, int]] = set()
+        """Directories (layer, device, inode), once there is one that was moved: nothing is counted at two places."""
         self._entries = 0
         self._told = 0
 
@@ -166,7 +169,7 @@ class Lockstep:
             self._unreadable(found.layer, _joined(found.above, name), error)
             return None
         if self._visited:
-            if (key := (found.layer, directory.path)) in self._visited:
+            if (key := (found.layer, found.device, found.inode)) in self._visited:
                 return _Read(found.layer, directory, {}, None)  # an opaque one parts what is below it all the same
             self._visited.add(key)
         return self._read(found.layer, directory, found.blocks)
@@ -174,22 +177,25 @@ class Lockstep:
     def _redirected(self, place: _Place, layer: int, rest: Sequence[_Found]) -> list[_Read]:
         """What a redirect merges with the directory of ``layer``, but for what is seen at its own place as well."""
         node = Lookup(self._rules, [each for each in place.parents if each[0] >= layer], place.name).node()
-        here = {(each.layer, _joined(each.above, place.name)) for each in rest}
-        taken = []
-        for below, directory in node.directories[1:] if node else ():
-            key = (below, path := directory.path)
-            if key not in self._visited and (key in here or not self._in_view(place.hider, below, path)):
+        here = {(each.layer, each.device, each.inode) for each in rest}
+        taken: list[_Read] = []
+        if not node or node.error:
+            return taken
+        for part, (below, directory) in list(zip(node.parts, node.directories, strict=True))[1:]:
+            key = _key(part)
+            if key not in self._visited and (key in here or not self._in_view(place.hider, key, directory.path)):
                 self._visited.add(key)
-                taken.append(self._read(below, directory, directory.own_status().st_blocks))
+                taken.append(self._read(below, directory, part.status.st_blocks))
         return taken
 
-    def _in_view(self, hider: int | None, layer: int, path: str) -> bool:
+    def _in_view(self, hider: int | None, key: tuple[int, int, int], path: str) -> bool:
         """Whether a directory is seen at its own path below the layer ``hider``: then it is counted there."""
+        node = None
         directories: Directories = tuple(enumerate(self._stack.layers))[_rank(hider) :]
         for name in path.split("/"):
             node = Lookup(self._rules, directories, name).node()
             directories = node.directories if node else ()
-        return any((below, directory.path) == (layer, path) for below, directory in directories)
+        return node is not None and bool(node.directories) and key in map(_key, node.parts)
 
     def _merge(self, merged: Sequence[_Read], hider: int | None) -> None:
         """Count what the merged directory holds, and remember its directories to be visited."""
@@ -230,7 +236,9 @@ class Lockstep:
             if status.st_mode & _TYPE == _DIRECTORY:
                 directories += 1
                 directory_blocks += (held := status.st_blocks)
-                waiting.append(_Place(parents, name, (_Found(layer, directory, held),), hider, False))
+                waiting.append(
+                    _Place(parents, name, (_Found(layer, directory, held, status.st_dev, status.st_ino),), hider, False)
+                )
             else:
                 self._stacked(parents, name, [(layer, directory, status)], hider)
         files = len(entries) - len(others)
@@ -247,7 +255,7 @@ class Lockstep:
         for (layer, directory, status), white, nothing in zip(present, gone, [*gone[1:], True], strict=True):
             if stat.S_ISDIR(status.st_mode):
                 (self._ledger.added if nothing else self._ledger.changed)[layer].add(0, 1, status.st_blocks, 0)
-                run.append(_Found(layer, directory, status.st_blocks))
+                run.append(_Found(layer, directory, status.st_blocks, status.st_dev, status.st_ino))
                 continue
             if run:
                 self._wait(parents, name, run, hider, over=not white)
@@ -295,6 +303,10 @@ class Lockstep:
         node = Lookup(self._rules, [each for each in parents if each[0] >= layer], name).node()
         if node and node.data and node.data.layer != layer:
             self._ledger.read_through(node.data.layer, node.data.status, hider)
+
+
+def _key(part: Part) -> tuple[int, int, int]:
+    return part.layer, part.status.st_dev, part.status.st_ino
 
 
 def _rank(hider: int | None) -> int:

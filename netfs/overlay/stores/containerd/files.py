@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from netfs.model.layers import OWNERS
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import bolt, documents
@@ -27,8 +28,6 @@ from netfs.overlay.stores.containerd.values import Records
 
 METADATA = "io.containerd.metadata.v1.bolt/meta.db"
 SNAPSHOTS = "metadata.db"
-OWNERS = "owners"
-"""``Gap.what`` of a record that is missing and could name an owner."""
 _TRIES = 12
 _PAUSE_S = 0.005
 _WAITS = 3

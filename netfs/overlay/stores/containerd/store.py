@@ -21,14 +21,14 @@ import tomllib
 from collections import Counter
 
 from netfs.errors import SourceError
-from netfs.model.layers import MountOptions, Store
+from netfs.model.layers import OWNERS, MountOptions, Store
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
 from netfs.overlay.stores.containerd import containers, files, images, layers
 from netfs.overlay.stores.containerd.containers import Places
 from netfs.overlay.stores.containerd.content import Content
-from netfs.overlay.stores.containerd.files import METADATA, OWNERS, SNAPSHOTS
+from netfs.overlay.stores.containerd.files import METADATA, SNAPSHOTS
 from netfs.overlay.stores.containerd.layers import Owners
 from netfs.overlay.stores.containerd.metadata import Metadata
 from netfs.overlay.stores.containerd.snapshots import FOLDER

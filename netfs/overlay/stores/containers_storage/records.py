@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from netfs.model.layers import OWNERS
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
@@ -25,8 +26,6 @@ from netfs.overlay.stores.overlay_directories import component
 
 MOST = 20_000
 """Entries of a list that are told: each may have 500 layers below it."""
-OWNERS = "owners"
-"""``Gap.what`` where it cannot be told whose layers are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from netfs.errors import SourceError
-from netfs.model.layers import Container, Image, MountOptions, Store
+from netfs.model.layers import OWNERS, Container, Image, MountOptions, Store
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
@@ -27,7 +27,7 @@ from netfs.overlay.stores.containers_storage import conf, crio, images, layers, 
 from netfs.overlay.stores.containers_storage.conf import Configuration
 from netfs.overlay.stores.containers_storage.layers import COMPOSEFS, Shelf, Shelves
 from netfs.overlay.stores.containers_storage.libpod import Libpod
-from netfs.overlay.stores.containers_storage.records import OWNERS, ContainerRecord, Records
+from netfs.overlay.stores.containers_storage.records import ContainerRecord, Records
 from netfs.overlay.stores.containers_storage.records import read as read_records
 
 ENGINE = "containers-storage"

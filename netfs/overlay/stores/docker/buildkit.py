@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netfs.model.layers import OWNERS
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import bolt, documents
@@ -45,9 +46,9 @@ def read(root: Root, path: str) -> BuildCache:
     except FileNotFoundError:
         return BuildCache(present=False)
     except bolt.BoltError as error:
-        return BuildCache(gaps=(Gap(path, "owners", str(error)),))
+        return BuildCache(gaps=(Gap(path, OWNERS, str(error)),))
     except OSError as error:
-        return BuildCache(gaps=(documents.refused(path, error, "owners"),))
+        return BuildCache(gaps=(documents.refused(path, error, OWNERS),))
 
 
 def _cache(snapshots: bolt.Bucket) -> BuildCache:

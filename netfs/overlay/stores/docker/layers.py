@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from netfs.model.layers import Container, Image, Layer
+from netfs.model.layers import OWNERS, Container, Image, Layer
 from netfs.model.snapshot import Gap
 from netfs.overlay.stores.docker import buildkit
 from netfs.overlay.stores.docker.buildkit import BuildCache
@@ -92,12 +92,12 @@ def unowned(folder: LayerFolder, records: Records) -> list[Gap]:
     if not folder.directories:
         return []
     if records.layers is None or not records.layers.present:
-        return [Gap(folder.path, "owners", "the records of its engine are not here")]
+        return [Gap(folder.path, OWNERS, "the records of its engine are not here")]
     if records.whole and records.layers.whole and records.mounts.whole:
         unclaimed = set(folder.directories) - set(_roles(folder, records))
         builders = not records.cache.present and any(map(buildkit.NAME.fullmatch, unclaimed))
-        return [Gap(folder.path, "owners", "BuildKit's database is not here")] if builders else []
-    return [Gap(folder.path, "owners", "not all records of its engine could be read")]
+        return [Gap(folder.path, OWNERS, "BuildKit's database is not here")] if builders else []
+    return [Gap(folder.path, OWNERS, "not all records of its engine could be read")]
 
 
 def _parentless(directory: LayerDirectory) -> bool:
