@@ -119,7 +119,7 @@ def chains(store: Store, mounts: Mapping[str, Mount]) -> tuple[Chain, ...]:
     tops = {chain.layers[0].id for chain in found if chain.layers}
     covered = {layer.id for chain in found for layer in chain.layers}
     for layer in store.layers:
-        if layer.id not in below | tops | covered and not layer.missing:
+        if layer.id not in below | tops | covered and (not layer.missing or layer.id in mounts):
             kind = (
                 layer.role if layer.role in ("build", "snapshot") else "mount" if store.engine == "mounts" else "layer"
             )

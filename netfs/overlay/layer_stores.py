@@ -23,7 +23,7 @@ from netfs.model.layer_answers import (
     Verified,
     Which,
 )
-from netfs.model.layers import Account, Extent, HistoryLine, Layer, Store
+from netfs.model.layers import Account, Extent, HistoryLine, Layer, Mount, Store
 from netfs.model.snapshot import Gap
 from netfs.model.trace import Finding
 from netfs.overlay import measure, targets
@@ -49,6 +49,12 @@ def _order(chain: Chain) -> tuple[int, bool, str]:
 
 def _silent(_: int) -> None:
     """Nobody watches."""
+
+
+def _below(mount: Mount, mountpoints: Iterable[str]) -> frozenset[str]:
+    """Mount points that lie in a mount, from its own root."""
+    inside = f"{mount.mountpoint.rstrip('/')}/"
+    return frozenset(f"/{path.removeprefix(inside)}" for path in mountpoints if path.startswith(inside))
 
 
 class LayerStores:
@@ -116,10 +122,18 @@ class LayerStores:
         }
 
     def find(self, target: str, *, namespace: str = "", container: str = "") -> targets.Target:
-        """What a name leads to. Raises EndpointError: unknown, or ambiguous."""
+        """What a name leads to. Raises EndpointError: unknown, or ambiguous; SourceError: unknown, and a store that
+        may know it could not be read.
+        """
         mounts = {place: found for each in self._read for place, found in each.mounts.items()}
         known = targets.Known(self.chains, self.stores, mounts)
-        return targets.resolve(known, target, namespace=namespace, container=container)
+        try:
+            return targets.resolve(known, target, namespace=namespace, container=container)
+        except targets.UnknownTargetError as failure:
+            unread = next((gap for each in self._read for gap in each.gaps if gap.what.endswith(" store")), None)
+            if unread is None:
+                raise
+            raise SourceError(f"{failure.what}; {unread.where}: {unread.reason}") from failure
 
     def view(self, chain: Chain) -> tuple[View, Opened]:
         """The merged view of a chain, and the trees it is made of."""
@@ -178,7 +192,7 @@ class LayerStores:
         gaps = list(self.gaps)
         self._measure(wanted, gaps)
         layers = {key(chain.store, layer): (chain.store, layer) for chain in wanted for layer in chain.layers}
-        held = [self._used(store, layer) for store, layer in layers.values() if not layer.missing]
+        held = [self._used(store, layer) for place, (store, layer) in layers.items() if place in self._accounts]
         unowned = {key(store, layer) for store in self.stores for layer, _ in self._orphans(store)}
         return Usage(
             layers=tuple(sorted(held, key=lambda each: (-each.own.bytes, each.id))),
@@ -231,6 +245,7 @@ class LayerStores:
         return tuple(self._verified(chain, content) for chain in mounted)
 
     def _verified(self, chain: Chain, content: bool) -> Verified:
+        from netfs.overlay.stores.mounted import mountpoints
         from netfs.overlay.verify import compare, started
 
         assert chain.mount is not None
@@ -240,7 +255,8 @@ class LayerStores:
             with Root(place) as root:
                 kernel = root.tree(chain.mount.mountpoint, userxattr=chain.options.userxattr)
                 start = started(view, chain.mount.root)
-                found = compare(view, start, kernel.root, content=content, progress=self._progress)
+                covered = _below(chain.mount, mountpoints(chain.mount.pid))
+                found = compare(view, start, kernel.root, content=content, progress=self._progress, covered=covered)
         except (OSError, SourceError) as error:
             why = error.what if isinstance(error, SourceError) else os.strerror(error.errno or 0)
             gap = Gap(chain.mount.mountpoint, "mount", why)
@@ -261,9 +277,11 @@ class LayerStores:
     def _ref(self, chain: Chain, *, sizes: bool) -> ChainRef:
         if not sizes:
             return chain.ref()
+        places = [key(chain.store, layer) for layer in chain.layers]
+        if places and not any(place in self._accounts for place in places):
+            return chain.ref()
         own = shared = 0
-        for layer in chain.layers:
-            place = key(chain.store, layer)
+        for place in places:
             if len(self._users.get(place, ())) > 1:
                 shared += self._extent(place).bytes
             else:

@@ -35,7 +35,7 @@ def measured(
             continue
         trees = opening(chain)
         gaps += [gap for gap in trees.gaps if gap not in gaps]
-        owners = [key(chain.store, layer) for layer in trees.layers]
+        owners = [key(chain.store, layer) for layer in trees.layers[: len(trees.stack.layers)]]
         fresh = [place for place, owner in enumerate(owners) if owner not in known]
         before, seen = entries, 0
 

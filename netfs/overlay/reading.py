@@ -63,10 +63,7 @@ def read(root: Root, node: str, mounts: Sequence[Mount] = (), places: Sequence[P
     joined = join(stores)
     matched, others = _matched(root, joined, mounts)
     strange = _strange(root, node, others)
-    if strange.layers:
-        joined = (*joined, strange)
-        matched[root.path, strange.path] = {mount.upper or mount.lower[0]: mount for mount in others if mount.lower}
-    return Read(root, joined, matched, tuple(gaps))
+    return Read(root, (*joined, *strange.stores), {**matched, **strange.mounts}, tuple(gaps))
 
 
 def _refused(root: Root, found: Iterable[Place]) -> Iterator[Gap]:
@@ -92,7 +89,7 @@ def _matched(
     matched: dict[tuple[str, str], dict[str, Mount]] = {}
     others: list[Mount] = []
     for mount in mounts:
-        top = mount.upper or next(iter(mount.lower), "")
+        top = _top(mount)
         found = trees.get(top) or trees.get(_resolved(root, top))
         if found is None:
             others.append(mount)
@@ -102,6 +99,10 @@ def _matched(
     return matched, others
 
 
+def _top(mount: Mount) -> str:
+    return mount.upper or next(iter(mount.lower), "")
+
+
 def _resolved(root: Root, path: str) -> str:
     try:
         return root.resolve(path) if path.startswith("/") else path
@@ -109,15 +110,19 @@ def _resolved(root: Root, path: str) -> str:
         return path
 
 
-def _strange(root: Root, node: str, mounts: Sequence[Mount]) -> Store:
+def _strange(root: Root, node: str, mounts: Sequence[Mount]) -> Read:
     """Overlays that no engine's files tell of, as a store of their own: each of their directories is a layer."""
+    if not mounts:
+        return Read(root, ())
     layers: dict[str, Layer] = {}
     for mount in mounts:
         stack = ((mount.upper,) if mount.upper else ()) + mount.lower
         for place, path in enumerate(stack):
             below = stack[place + 1 :]
             layers.setdefault(path, Layer(path, path, (path,), below, "mount", missing=_gone(root, path)))
-    return Store("mounts", "/proc/self/mountinfo", root.path, node, "overlay", layers=tuple(layers.values()))
+    store = Store("mounts", "/proc/self/mountinfo", root.path, node, "overlay", layers=tuple(layers.values()))
+    held = {top: mount for mount in mounts if (top := _top(mount))}
+    return Read(root, (store,), {(root.path, store.path): held})
 
 
 def _gone(root: Root, path: str) -> bool:
@@ -166,15 +171,23 @@ class NodeFiles(Protocol):
 
 
 def of_nodes(nodes: Sequence[NodeFiles], progress: Callable[[int], None] | None = None) -> LayerStores:
-    """The stores of several nodes. Raises SourceError where no node has any."""
+    """The stores of several nodes. Raises SourceError where no node has any.
+
+    Whoever mounts a container's root does so by paths of the host: where a process does not see the layers of what it
+    has mounted, this host may.
+    """
     from netfs.overlay.layer_stores import LayerStores
 
     found: list[Read] = []
     for node in nodes:
         mounts, gaps = live() if node.pid is None else of(node.pid)
         places = (Place("docker", node.docker),) if node.docker is not None else ()
-        one = read(Root(node.path), node.node, mounts, places)
+        root = Root(node.path)
+        away = [mount for mount in mounts if node.path != "/" and not root.is_directory(_top(mount))]
+        one = read(root, node.node, [mount for mount in mounts if mount not in away], places)
         found.append(replace(one, gaps=one.gaps + gaps))
+        if away:
+            found.append(_strange(Root("/"), node.node, away))
     if not any(each.stores for each in found):
         where = ", ".join(node.node for node in nodes)
         for each in found:

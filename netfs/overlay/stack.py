@@ -23,7 +23,7 @@ class Opened:
 
     stack: Stack
     layers: tuple[Layer, ...]
-    """Of each tree of the stack: the layer that it belongs to."""
+    """Of each tree of the stack, those with data alone at the end: the layer that it belongs to."""
     trees: tuple[DiskTree, ...]
     gaps: list[Gap] = field(default_factory=list)
 
@@ -38,17 +38,31 @@ def opened(root: Root, chain: Chain, layers: Iterable[Layer] | None = None) -> O
             gaps.append(Gap(short(layer.id), "layer", "it is not there: what it held is not seen"))
             continue
         for path in layer.trees:
-            try:
-                trees.append(root.tree(path, userxattr=chain.options.userxattr))
-            except OSError as error:
-                gaps.append(Gap(root.on_host(path), "layer", os.strerror(error.errno or 0)))
-                continue
-            owners.append(layer)
+            tree = _tree(root, chain, path, gaps)
+            if tree is not None:
+                trees.append(tree)
+                owners.append(layer)
     if any(tree.unreadable for tree in trees):
         why = "they take CAP_SYS_ADMIN in the initial user namespace: opaque directories and redirects are not seen"
         gaps.append(Gap(chain.store.path, MARKS, why))
     if not chain.complete:
         gaps.append(Gap(short(chain.layers[0].id), "lower", "what lies below it could not be told"))
+    data: list[DiskTree] = []
+    for path in chain.mount.data if chain.mount is not None else ():
+        tree = _tree(root, chain, path, gaps)
+        if tree is not None:
+            data.append(tree)
+            owners.append(Layer(path, path, (path,), role="data"))
     upper = chain.kind in ("container", "mount", "layer") and (chain.mount is None or chain.mount.upper is not None)
-    stack = Stack(tuple(tree.root for tree in trees), upper=upper, options=chain.options)
-    return Opened(stack, tuple(owners), tuple(trees), gaps)
+    stack = Stack(
+        tuple(tree.root for tree in trees), tuple(tree.root for tree in data), upper=upper, options=chain.options
+    )
+    return Opened(stack, tuple(owners), (*trees, *data), gaps)
+
+
+def _tree(root: Root, chain: Chain, path: str, gaps: list[Gap]) -> DiskTree | None:
+    try:
+        return root.tree(path, userxattr=chain.options.userxattr)
+    except OSError as error:
+        gaps.append(Gap(root.on_host(path), "layer", os.strerror(error.errno or 0)))
+        return None

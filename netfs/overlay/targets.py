@@ -29,6 +29,10 @@ _TAGGED = re.compile(r":[^/]*$")
 _REGISTRIES = ("docker.io/library/", "docker.io/", "localhost/")
 
 
+class UnknownTargetError(EndpointError):
+    """Nothing is called so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a name leads to."""
@@ -235,16 +239,18 @@ def _placed(target: Target) -> str:
     return f"{chain.kind}/{chain.name}{where}"
 
 
-def _unknown(known: Known, text: str, container: str) -> EndpointError:
+def _unknown(known: Known, text: str, container: str) -> UnknownTargetError:
     shown = printable(text)
     if container:
-        return EndpointError(f"no container {printable(container)!r} in {shown!r}", hint="netfs layers ls shows all")
+        return UnknownTargetError(
+            f"no container {printable(container)!r} in {shown!r}", hint="netfs layers ls shows all"
+        )
     names = {name for chain in known.chains for name in (chain.name, *(_names(chain)), *_pod(chain)) if name}
     near = get_close_matches(text, sorted(names), n=3)
     hint = f"did you mean {printable(', '.join(near))}?" if near else "netfs layers ls shows those there are"
     if text.startswith("/"):
-        return EndpointError(f"no layer lies at {shown!r}, and no overlay is mounted there", hint=hint)
-    return EndpointError(f"no pod, container, image or layer is called {shown!r}", hint=hint)
+        return UnknownTargetError(f"no layer lies at {shown!r}, and no overlay is mounted there", hint=hint)
+    return UnknownTargetError(f"no pod, container, image or layer is called {shown!r}", hint=hint)
 
 
 def _pod(chain: Chain) -> tuple[str, ...]:

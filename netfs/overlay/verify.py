@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from netfs.model.layer_answers import Difference
@@ -17,6 +17,7 @@ MOST = 10_000_000
 """Entries that are compared: redirects can show one directory at many places, and each of those at more."""
 TOLD = 100
 """Differences that are told one by one."""
+COVERED = "something else is mounted there"
 SKIPPED = 1000
 """Paths that are told to be skipped; the last line says how many more there are."""
 
@@ -59,12 +60,19 @@ def started(view: View, path: str) -> Node:
 
 
 def compare(
-    view: View, start: Node, kernel: Directory, *, content: bool, progress: Callable[[int], None], most: int = MOST
+    view: View,
+    start: Node,
+    kernel: Directory,
+    *,
+    content: bool,
+    progress: Callable[[int], None],
+    covered: Collection[str] = (),
+    most: int = MOST,
 ) -> Comparison:
     """Compare every entry below two directories; the bytes of files where ``content`` is wished for.
 
-    What cannot be read on either side is skipped, and said. Where something else is mounted in the kernel's tree, its
-    own entries are none of the overlay's. After ``most`` entries it ends, and says so.
+    What cannot be read on either side is skipped, and said. So are the paths where something else is mounted in the
+    kernel's tree: those that are ``covered``. After ``most`` entries it ends, and says so.
     """
     found = Comparison()
     pending: list[tuple[str, Node, Directory]] = [("", start, kernel)]
@@ -82,6 +90,9 @@ def compare(
         progress(found.entries)
         for name in sorted(ours.keys() | theirs.keys()):
             below = f"{path}/{name}"
+            if below in covered:
+                found.skip(below, COVERED)
+                continue
             alone = _alone(below, ours.get(name), theirs.get(name))
             if alone is not None:
                 found.differ(alone)
@@ -166,4 +177,4 @@ def _descend(
     try:
         pending.append((path, node, directory.enter(path.rpartition("/")[2])))
     except OSError as error:
-        found.skip(path, "something else is mounted there" if error.errno == errno.EXDEV else error)
+        found.skip(path, COVERED if error.errno == errno.EXDEV else error)

@@ -33,8 +33,9 @@ def whence(chain: Chain, trees: Opened, path: str, root: Root, naming: Naming) -
     by_fate = {fate: tuple(one for one in versions if one.fate == fate) for fate in ("provides", "data", "merged")}
     hidden = tuple(one for one in versions if one.fate in ("hidden", "whiteout"))
     covered_at = _covered(chain, where)
-    node = resolved.node
-    error = resolved.error or (node.error or node.closed if node is not None else 0)
+    error = 0 if resolved.error == errno.ENOENT else resolved.error
+    if resolved.node is not None:
+        error = error or resolved.node.error or resolved.node.closed
     return Which(
         chain=chain.ref(),
         path=path,
@@ -44,7 +45,7 @@ def whence(chain: Chain, trees: Opened, path: str, root: Root, naming: Naming) -
         shadowed=hidden,
         merged=by_fate["merged"],
         via=tuple(resolved.via),
-        error="" if error in (0, errno.ENOENT) else errno.errorcode.get(error, str(error)),
+        error=errno.errorcode.get(error, str(error)) if error else "",
         covered_at=covered_at,
         covered_by=chain.container.mounts[covered_at] if chain.container and covered_at else "",
         gaps=tuple(trees.gaps),

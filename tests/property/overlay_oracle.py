@@ -4,7 +4,8 @@
     overlay_oracle.py plans FOLDER FILE…
 
 FOLDER is empty and ours. Most stacks lie on a tmpfs that is mounted there, some on the folder's own file system.
-RULE is one of ``overlay_blind.RULES``: our merge breaks it. Prints one JSON document.
+RULE is one of ``overlay_blind.RULES``: our merge breaks it; or ``trail``: our trails do, beside a right merge.
+Prints one JSON document.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from netfs.overlay.merge.tree import Directory
 from netfs.overlay.merge.view import View
 from tests.property import overlay_build, overlay_ours
-from tests.property.overlay_blind import Blind
+from tests.property.overlay_blind import RULES, Blind
 from tests.property.overlay_compare import differences
 from tests.property.overlay_features import planned, played
 from tests.property.overlay_generate import generate
@@ -100,8 +101,10 @@ class Oracle:
                 theirs = _one_by_one(plan, theirs, doubtful)
             kernel, mine = (_certain(each, left_out, links=not doubtful) for each in (theirs, ours))
             wrong = [str(difference) for difference in differences(kernel, mine)]
-            if not self._rule:
-                wrong += broken(view, {entry.path for layer in plan.layers for entry in layer.entries})
+            if self._rule in ("", "trail"):
+                layers = [Blind(each, "opaque") if self._rule else each for each in stack.layers]
+                paths = {entry.path for layer in plan.layers for entry in layer.entries}
+                wrong += broken(view, replace(stack, layers=layers), paths)
             return Verdict(
                 wrong,
                 paths=len(theirs),
@@ -112,7 +115,7 @@ class Oracle:
             )
 
     def _wrap(self, directory: Directory) -> Directory:
-        return Blind(directory, self._rule) if self._rule else directory
+        return Blind(directory, self._rule) if self._rule in RULES else directory
 
     def differs(self, plan: Plan) -> bool:
         """For shrinking; what cannot be built does not differ."""

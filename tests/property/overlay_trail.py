@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from netfs.overlay.merge.trail import Held, trail
+from netfs.overlay.merge.tree import Stack
 from netfs.overlay.merge.view import Node, Part, View
 
 
-def broken(view: View, paths: Iterable[str]) -> Iterator[str]:
-    """Sentences about trails that do not fit the view; ``paths`` are others that layers have."""
+def broken(view: View, stack: Stack, paths: Iterable[str]) -> Iterator[str]:
+    """Sentences about trails of a stack that do not fit its view; ``paths`` are others that layers have."""
     seen = dict(view.walk())
     for path, node in seen.items():
         if not node.error:
-            held = trail(view.stack, path)
+            held = trail(stack, path)
             yield from (f"/{path!a}: {wrong}; {held}" for wrong in _misfits(node, held))
     for path in paths:
         if f"/{path}" not in seen:
-            given = [each for each in trail(view.stack, path) if each.fate in ("provides", "merged", "data")]
+            given = [each for each in trail(stack, path) if each.fate in ("provides", "merged", "data")]
             yield from (f"/{path!a} is not in the view, but {each}" for each in given)
 
 

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from tests.property.overlay_blind import RULES
+from tests.property.overlay_generate import generate
+from tests.property.overlay_plan import Entry, Plan, from_json, to_json
 from tests.property.overlay_play import SIDES, play, told
+from tests.property.overlay_shrink import shrink
 
 REGRESSIONS = sorted((Path(__file__).parent / "overlay_regressions").glob("*.json"))
 STACKS = 1000
@@ -24,6 +27,7 @@ EVERYWHERE = {
     "data-only layers",
     "escaped marks",
     "fifo",
+    "hard link into another layer",
     "hardlink",
     "layer made by the kernel",
     "lowers only",
@@ -75,7 +79,7 @@ PLAYED = {
     },
     "user": {"merged directory", "data of a data-only layer", "look-up refused", "hard link"},
 }
-"""Objects of the merged trees that are what they are by such a rule: at least one for ten stacks, or thereabouts."""
+"""Objects of the merged trees that are what they are by such a rule: at least one for forty stacks."""
 
 Oracle = Callable[..., dict[str, Any]]
 
@@ -105,7 +109,7 @@ def test_a_thousand_random_stacks_are_merged_as_the_kernel_merges_them(oracle: O
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [*RULES, "trail"])
 def test_a_merge_that_breaks_a_rule_is_noticed(oracle: Oracle, rule: str) -> None:
     assert oracle(SIDES[-1], "random", 1, 60, 0, rule)["differ"] >= 5
 
@@ -117,6 +121,26 @@ def test_stacks_that_were_told_wrongly_once_are_told_rightly(oracle: Oracle, sid
     for path, verdict in oracle(side, "plans", *mine).items():
         assert not verdict["refused"], path
         assert not verdict["wrong"], path
+
+
+def test_a_plan_comes_back_from_its_file_as_it_was() -> None:
+    for seed in range(40):
+        plan = generate(seed, privileged=bool(seed % 2))
+        assert from_json(to_json(plan)) == plan
+
+
+def test_shrinking_leaves_the_part_that_matters() -> None:
+    def matters(plan: Plan) -> bool:
+        return any(entry.marks.get("opaque") == "y" for layer in plan.layers for entry in layer.entries if entry.path)
+
+    small = shrink(
+        next(plan for plan in (generate(seed, privileged=True) for seed in range(40)) if matters(plan)), matters
+    )
+    (left,) = [entry for layer in small.layers for entry in layer.entries]
+    assert left == Entry(left.path, "directory", mode=0o755, marks={"opaque": "y"})
+    assert len(small.layers) == 2
+    assert not small.data
+    assert not small.upper
 
 
 @pytest.mark.soak

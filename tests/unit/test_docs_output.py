@@ -17,16 +17,22 @@ import pytest
 
 import netfs
 import netfs.lab
+from netfs.lab import state
+from netfs.model.layer_answers import ChainRef, Version, Which
 from netfs_cli.render.ink import Ink
+from netfs_cli.render.layers import versions
 from netfs_cli.render.trace import render
 from tests.unit.pages import DOCS, ROOT, assert_prints, assert_shown, blocks, commands_of, lines_of_shell, scenes
 
 LAB = f"docs-{os.getpid()}"
+FOLDER = "/run/netfs/lab/default"
+"""Of root's lab of the usual name, as the pages have it."""
 
 
 def answer(line: str, **environment: str) -> str:
     """What a command line prints. Packets go where no file of the checkout is."""
-    (arguments,) = commands_of(line)
+    own = str(state.folder(LAB))
+    (arguments,) = commands_of(line.replace(FOLDER, own))
     words = [*arguments[:2], "--name", LAB, *arguments[2:]] if arguments[0] == "lab" else arguments
     with tempfile.TemporaryDirectory() as folder:
         words = [f"{folder}/{word}" if word.endswith(".pcapng") else word for word in words]
@@ -37,7 +43,8 @@ def answer(line: str, **environment: str) -> str:
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
         )
         assert done.returncode in (0, 1), f"{line}: {done.stderr}"
-        return done.stdout.replace(f"{folder}/", "").replace(LAB, "default").replace("rootless", "as root")
+        printed = done.stdout.replace(f"{folder}/", "").replace(own, FOLDER).replace(LAB, "default")
+        return printed.replace("rootless", "as root").replace(f"  {os.getuid()}:{os.getgid()}  ", "  0:0  ")
 
 
 @pytest.fixture
@@ -114,3 +121,34 @@ def test_the_page_on_capturing_shows_what_is_heard(play: Callable[[str], str]) -
                 printing.result()
             play(ping)
             assert_prints(line, shown, printing.result())
+
+
+@pytest.mark.kernel
+def test_the_page_on_layers_shows_what_is_printed(play: Callable[[str], str]) -> None:
+    for line, shown in scenes((DOCS / "layers.md").read_text()):
+        assert_prints(line, shown, play(line))
+
+
+def test_of_what_is_mounted_over_the_page_shows_what_is_printed() -> None:
+    """No container of a lab has such a mount: the answer about one of Docker's is written down here."""
+    (shown,) = (block for block in blocks((DOCS / "layers.md").read_text()) if "mounted there" in "".join(block))
+    layer, container = f"e7242b56e151{'0' * 52}-init", f"c921f7b3fbc3{'0' * 52}"
+    empty = Version(
+        id=layer,
+        path=f"/var/lib/docker/overlay2/{layer}/diff/etc/hosts",
+        fate="provides",
+        type="file",
+        mode="-rwxr-xr-x",
+        modified_at="2026-11-21T17:33:57Z",
+        role="init",
+        used_by=("web",),
+    )
+    answer = Which(
+        chain=ChainRef("container", "web", container, "docker", "/var/lib/docker"),
+        path="/etc/hosts",
+        resolved="/etc/hosts",
+        provider=empty,
+        covered_at="/etc/hosts",
+        covered_by=f"/var/lib/docker/containers/{container}/hosts",
+    )
+    assert_prints("netfs layers which", shown, versions.render(answer, Ink(colour=False), wide=False))

@@ -129,3 +129,13 @@ def test_a_directory_that_cannot_be_read_is_told_apart() -> None:
     found = list(diff(Stack([upper, tree({"bad": {"a": "1"}})]), unread=unread))
     assert [each.path for each in found] == ["/good"]
     assert unread == [Unread(0, "bad", errno.EIO)]
+
+
+def test_what_is_deeper_than_a_path_may_be_is_told_apart() -> None:
+    unread: list[Unread] = []
+    deep: Content = {"leaf": "1"}
+    for _ in range(3000):
+        deep = directory({"d": deep})
+    found = list(diff(Stack([tree({"top": deep})]), unread=unread))
+    assert len(found) < 3000
+    assert [each.errno for each in unread] == [errno.ENAMETOOLONG]

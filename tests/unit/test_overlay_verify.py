@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -66,7 +65,7 @@ def test_every_kind_of_difference_is_told(kernel: Mapping[str, Content], differe
 
 
 def test_an_end_of_a_file_differs_from_any_byte() -> None:
-    kernel = {**MERGED, "etc": {"hosts": "localhost", "link": symlink("hosts")}}
+    kernel: dict[str, Content] = {**MERGED, "etc": {"hosts": "localhost", "link": symlink("hosts")}}
     assert told(compared(kernel)) == [("/etc/hosts", "size", "13", "9")]
     assert told(compared(kernel, content=True))[1] == ("/etc/hosts", "content", "byte 9 is 0x20", "its end")
 
@@ -101,8 +100,8 @@ def test_what_cannot_be_read_is_skipped_and_said() -> None:
 
 
 def test_bytes_that_cannot_be_had_are_skipped() -> None:
-    data_only = Stack((tree({"f": file("", size=5, metacopy="", redirect="/gone")}),), upper=False, options=MountOptions(metacopy=True))  # fmt: skip
-    view = View(replace(data_only, data=(tree({}),)))
+    layer = tree({"f": file("", size=5, metacopy="", redirect="/gone")})
+    view = View(Stack((layer,), (tree({}),), upper=False, options=MountOptions(metacopy=True)))
     node = view.list(view.root)["f"]
     assert node.closed
     found = compared({"f": file("", size=5)}, view, content=True)
@@ -132,6 +131,15 @@ def test_a_part_of_an_overlay_is_compared_with_that_part() -> None:
     assert (found.entries, found.differences) == (2, [])
     with pytest.raises(OSError, match="No such file"):
         started(VIEW, "/old")
+
+
+def test_where_something_else_is_mounted_nothing_is_compared() -> None:
+    kernel: dict[str, Content] = {**MERGED, "etc": {"hosts": "the node's", "link": symlink("hosts")}, "dev": {"x": ""}}
+    found = compare(
+        VIEW, VIEW.root, tree(kernel), content=True, progress=lambda _: None, covered={"/etc/hosts", "/dev"}
+    )
+    assert found.differences == []
+    assert sorted(found.skipped) == [f"{path}: something else is mounted there" for path in ("/dev", "/etc/hosts")]
 
 
 def test_progress_tells_entries() -> None:

@@ -31,6 +31,8 @@ from netfs.overlay.merge.tree import Stack, Status
 from netfs.overlay.merge.view import View
 
 CAPABILITY = "security.capability"
+PATH_MAX = 4096
+"""Docker opens files by their paths: no directory that is deeper can be told."""
 _SECOND = 1_000_000_000
 _TYPES = {
     stat.S_IFREG: "file",
@@ -89,7 +91,9 @@ class _Comparison:
             if kind and change:
                 yield from _parents(way)
                 yield self._change(kind, path, change)
-            if now and now.directories and not now.error:
+            if now and now.directories and not now.error and len(path) >= PATH_MAX:
+                self._unread.append(Unread(self._of, path.lstrip("/"), errno.ENAMETOOLONG))
+            elif now and now.directories and not now.error:
                 inside = then if then and then.directories and not then.error else None
                 way.append(self._open(_Pair(path, bool(kind), now, inside)))
 
@@ -140,9 +144,8 @@ class _Comparison:
 
     def _change(self, kind: str, path: str, node: Node) -> Change:
         type = _TYPES.get(stat.S_IFMT(node.parts[0].status.st_mode), "file")
-        held = self._then.walk(node) if kind == "D" and node.directories else [("", node)]
-        inodes = {_inode(each): _size(each) for _, each in held if each.parts}
-        return Change(kind, path, type, sum(inodes.values()))
+        held = (each for _, each in self._then.walk(node)) if kind == "D" and node.directories else (node,)
+        return Change(kind, path, type, _size(held))
 
 
 def _parents(way: Iterable[_Pair]) -> Iterator[Change]:
@@ -175,11 +178,14 @@ def _same_time(now: int, then: int) -> bool:
     return now == then or (not exact and now // _SECOND == then // _SECOND)
 
 
-def _inode(node: Node) -> tuple[int, int]:
-    status = node.parts[0].status
-    return status.st_dev, status.st_ino
-
-
-def _size(node: Node) -> int:
-    status = node.parts[0].status
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+def _size(nodes: Iterable[Node]) -> int:
+    """Bytes of the regular files, a hard link once."""
+    size = 0
+    linked: set[tuple[int, int]] = set()
+    for status in (node.parts[0].status for node in nodes if node.parts):
+        inode = (status.st_dev, status.st_ino)
+        if stat.S_ISREG(status.st_mode) and inode not in linked:
+            size += status.st_size
+            if status.st_nlink > 1:
+                linked.add(inode)
+    return size

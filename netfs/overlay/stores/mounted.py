@@ -59,6 +59,14 @@ def of(pid: int) -> tuple[tuple[Mount, ...], tuple[Gap, ...]]:
     return tuple(_one_each(mounts)), tuple(gaps)
 
 
+def mountpoints(pid: int) -> frozenset[str]:
+    """Where a process has anything mounted, as far as it can be told."""
+    try:
+        return mountinfo.mountpoints(_read(pid, []))
+    except OSError:
+        return frozenset()
+
+
 def default_options() -> MountOptions:
     """What an overlay has where mountinfo says nothing: the module's parameters, as they are now.
 

@@ -54,6 +54,12 @@ def parse(text: str, pid: int = 0, default: MountOptions = _DEFAULT) -> tuple[Mo
     return tuple(mounts)
 
 
+def mountpoints(text: str) -> frozenset[str]:
+    """Where anything is mounted, of whatever file system."""
+    fields = (line.split(" ", 5) for line in text.split("\n"))
+    return frozenset(_decoded(found[4]) for found in fields if len(found) > 5)
+
+
 def _mount(found: re.Match[str], pid: int, default: MountOptions) -> Mount:
     options = found["options"].split(",")
     lower: list[str] = []

@@ -72,7 +72,9 @@ def _layer(answer: ChainShown, place: int, layer: LayerShown, ink: Ink, *, last:
     if not ink.unicode:
         branch, stem = ("`- ", "   ") if last else ("|- ", "|  ")
     account = layer.account
-    weight = size(account.own.bytes) if account else ink.bad("missing") if not layer.path else "not read"
+    weight = (
+        size(account.own.bytes) if account else ink.bad("missing") if layer.id in answer.chain.missing else "not read"
+    )
     line = f"{branch}{ink.bold(short(layer.id))}  {printable(layer.role)}  {weight}"
     if layer.created_by:
         line += ink.dim(f"  {made_by(layer.created_by, None if wide else 72)}")

@@ -8,7 +8,7 @@ from netfs.model.layer_answers import ChainUsage, LayerUsage, Usage
 from netfs.model.text import printable
 from netfs_cli.render import findings
 from netfs_cli.render.ink import Ink
-from netfs_cli.render.layers.words import made_by, names, short, size, tail
+from netfs_cli.render.layers.words import brief, made_by, names, short, size, tail
 from netfs_cli.render.prose import count
 from netfs_cli.render.table import table
 
@@ -17,8 +17,9 @@ def render(answer: Usage, ink: Ink, *, wide: bool) -> str:
     """Each layer once, below it what is built on it; then what each chain costs and wastes."""
     orphaned = f", {size(answer.orphaned)} of them nobody's (netfs layers orphans)" if answer.orphaned else ""
     lines = [ink.bold(f"{size(answer.bytes)} in {count(len(answer.layers), 'layer')}") + orphaned, ""]
-    lines += _trees(answer, ink, wide)
-    lines += ["", table(*_table(answer, wide), ink).rstrip("\n")]
+    if answer.chains:
+        trees = [*_trees(answer, ink, wide)] if answer.layers else []
+        lines += [*trees, *([""] if trees else []), table(*_table(answer, wide), ink).rstrip("\n")]
     if answer.findings:
         lines += ["", *findings.findings(answer.findings, ink, None)]
     return "\n".join([*lines, *tail(answer.notes, answer.gaps, ink)])
@@ -29,7 +30,13 @@ def _table(answer: Usage, wide: bool) -> tuple[list[str], list[list[str | int | 
     rows = []
     for each in sorted(answer.chains, key=lambda each: (-each.bytes, each.chain.name)):
         chain = each.chain
-        row: list[str | int | None] = [chain.kind, chain.name, size(each.bytes), size(chain.own), size(chain.shared)]
+        row: list[str | int | None] = [
+            chain.kind,
+            _shown(chain.name, wide),
+            size(each.bytes),
+            size(chain.own),
+            size(chain.shared),
+        ]
         row += [size(each.wasted), f"{each.efficiency:.1%}"] + ([chain.store, chain.node] if wide else [])
         rows.append(row)
     return heads, rows
@@ -55,8 +62,9 @@ def _tree(chains: Sequence[ChainUsage], layers: Mapping[str, LayerUsage], ink: I
     ends: dict[str, list[str]] = {}
     for usage in chains:
         chain = [layer for layer in usage.chain.layers if layer in layers]
-        if chain:
-            ends.setdefault(chain[0], []).append(usage.chain.name)
+        if not chain:
+            continue
+        ends.setdefault(chain[0], []).append(usage.chain.name)
         for upper, below in zip(chain, [*chain[1:], ""], strict=True):
             if upper not in above.setdefault(below, []):
                 above[below].append(upper)
@@ -82,9 +90,13 @@ def _lightest(layers: Mapping[str, LayerUsage], found: Sequence[str]) -> list[st
     return sorted(found, key=lambda layer: (layers[layer].own.bytes, layer))
 
 
+def _shown(name: str, wide: bool) -> str:
+    return printable(name) if wide else brief(name)
+
+
 def _line(layer: LayerUsage, branch: str, ends: Sequence[str], ink: Ink, wide: bool) -> str:
     line = f"{size(layer.own.bytes):>9}  {branch}{ink.bold(short(layer.id))}  {printable(layer.role)}"
-    told = [name for name in ends if name not in (layer.id, short(layer.id))]
+    told = [_shown(name, wide) for name in ends if name not in (layer.id, short(layer.id))]
     if told:
         line += "  " + names(told, 100 if wide else 3)
     if layer.created_by:

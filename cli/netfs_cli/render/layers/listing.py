@@ -10,6 +10,8 @@ from netfs_cli.render.table import table
 
 def render(answer: Layers, ink: Ink, *, wide: bool) -> str:
     """A row for each chain: what it is, its image, its layers, what is its own and what it shares."""
+    if not answer.chains:
+        return "\n".join(["there is no container, image or mount", *tail(answer.notes, answer.gaps, ink)])
     several = len({chain.node for chain in answer.chains}) > 1
     heads = ["KIND", "NAME", "IMAGE", "LAYERS", "OWN", "SHARED", "STATE"]
     heads += ["NODE"] if several else []

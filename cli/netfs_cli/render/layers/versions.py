@@ -54,8 +54,8 @@ def _sentence(answer: Which, ink: Ink) -> Iterator[str]:
             why = f": {printable(answer.shadowed[0].why)} in layer {short(answer.shadowed[0].by)} hides it"
         yield f"{ink.bad(ink.sign('✗'))} {ink.bold(asked)} is not in {name}{why}"
     else:
-        whose = names(provider.used_by) or "nobody"
-        layer = f"{ink.bold(short(provider.id))} ({printable(provider.role)}, of {whose})"
+        whose = f", of {names(provider.used_by) or 'nobody'}" if provider.role not in ("mount", "data") else ""
+        layer = f"{ink.bold(short(provider.id))} ({printable(provider.role)}{whose})"
         yield f"{ink.bold(path)} in {name} comes from layer {layer}"
 
 

@@ -12,6 +12,8 @@ from netfs_cli.render import findings
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.prose import count
 
+GAPS = 6
+"""Things not read that are told one by one."""
 _INIT = "-init"
 _LONG = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _NOISE = (("/bin/sh -c #(nop) ", ""), ("RUN /bin/sh -c ", "RUN "), ("/bin/sh -c ", "RUN "))
@@ -33,10 +35,10 @@ def size(number: int | None) -> str:
 
 
 def short(identity: str) -> str:
-    """An id, cut as the engines cut it; one that is a path stays whole."""
+    """An id, cut as the engines cut it; so are those in one that is a path."""
     clean = printable(identity)
     if "/" in clean:
-        return clean
+        return brief(identity)
     return clean.removeprefix("sha256:").removesuffix(_INIT)[:12] + (_INIT if clean.endswith(_INIT) else "")
 
 
@@ -69,7 +71,10 @@ def names(found: Sequence[str], most: int = 3) -> str:
 
 def tail(notes: Sequence[str], gaps: Sequence[Gap], ink: Ink) -> list[str]:
     """What a reader should know, and what was not read."""
-    lines = [ink.dim(f"  {ink.sign('•')}  {printable(note)}") for note in notes] + findings.gaps(gaps, ink, None)
+    told = findings.gaps(gaps, ink, None)
+    lines = [ink.dim(f"  {ink.sign('•')}  {printable(note)}") for note in notes] + told[:GAPS]
+    if len(told) > GAPS:
+        lines.append(ink.doubtful(f"  ?  and {len(told) - GAPS} more (-o json)"))
     return ["", *lines] if lines else []
 
 
