@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -47,7 +48,7 @@ class Chain:
             return next(iter(self.image.names), short(self.image.id))
         if self.mount is not None and self.kind == "mount":
             return self.mount.mountpoint
-        return short(self.id)
+        return next(iter(self.layers[0].names), short(self.id)) if self.layers else short(self.id)
 
     @property
     def options(self) -> MountOptions:
@@ -144,8 +145,8 @@ def users(found: Iterable[Chain]) -> dict[tuple[str, str, str], tuple[str, ...]]
 
 
 def key(store: Store, layer: Layer) -> tuple[str, str, str]:
-    """What identifies a layer among several stores."""
-    return store.root, store.path, layer.id
+    """What identifies a layer among several stores: the folder that it lies in, which several of them may share."""
+    return store.root, posixpath.dirname(layer.path) or store.path, layer.id
 
 
 def _from(store: Store, layers: Mapping[str, Layer], top: str, kind: str, mounts: Mapping[str, Mount]) -> Chain:

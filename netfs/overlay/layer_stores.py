@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -33,7 +33,7 @@ from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.view import View
 from netfs.overlay.orphans import findings, orphans, undecided
 from netfs.overlay.reading import Read
-from netfs.overlay.stack import Opened, opened
+from netfs.overlay.stack import LOWER, Opened, opened
 
 LARGE = 1 << 30
 """Bytes in a container's own layer from which on it is told that it wrote much."""
@@ -49,6 +49,12 @@ def _order(chain: Chain) -> tuple[int, bool, str]:
 
 def _silent(_: int) -> None:
     """Nobody watches."""
+
+
+def _needed(gaps: Iterable[Gap], wanted: Iterable[Chain]) -> tuple[Gap, ...]:
+    """Without what nobody misses: how the chain of a layer that is nobody's goes on."""
+    nobodys = {short(chain.layers[0].id) for chain in wanted if chain.kind == "layer"}
+    return tuple(gap for gap in gaps if gap.what != LOWER or gap.where not in nobodys)
 
 
 def _below(mount: Mount, mountpoints: Iterable[str]) -> frozenset[str]:
@@ -98,13 +104,21 @@ class LayerStores:
 
     @cached_property
     def chains(self) -> tuple[Chain, ...]:
-        """Every chain of every store: containers by name, images by name, then the rest."""
-        return tuple(
-            chain
-            for each in self._read
-            for store in each.stores
-            for chain in sorted(chains(store, each.mounts.get((store.root, store.path), {})), key=_order)
-        )
+        """Every chain of every store: containers by name, images by name, then the rest. An image that an additional
+        store has is told once.
+        """
+        found: list[Chain] = []
+        images: set[tuple[object, ...]] = set()
+        for each in self._read:
+            for store in each.stores:
+                for chain in sorted(chains(store, each.mounts.get((store.root, store.path), {})), key=_order):
+                    if chain.kind == "image" and chain.layers:
+                        image = (store.node, chain.id, chain.name, *(key(store, layer) for layer in chain.layers))
+                        if image in images:
+                            continue
+                        images.add(image)
+                    found.append(chain)
+        return tuple(found)
 
     @cached_property
     def _users(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
@@ -113,13 +127,13 @@ class LayerStores:
     @cached_property
     def _made(self) -> dict[tuple[str, str, str], HistoryLine]:
         """The line of an image's history that made a layer, by ``chains.key``."""
-        return {
-            (store.root, store.path, line.layer): line
-            for store in self.stores
-            for image in store.images
-            for line in image.history
-            if line.layer is not None
-        }
+        made: dict[measure.Key, HistoryLine] = {}
+        for store in self.stores:
+            layers = {layer.id: layer for layer in store.layers}
+            for line in (line for image in store.images for line in image.history):
+                if line.layer in layers:
+                    made[key(store, layers[line.layer])] = line
+        return made
 
     def find(self, target: str, *, namespace: str = "", container: str = "") -> targets.Target:
         """What a name leads to. Raises EndpointError: unknown, or ambiguous; SourceError: unknown, and a store that
@@ -145,14 +159,17 @@ class LayerStores:
         gaps = list(self.gaps)
         if sizes:
             self._measure(self.chains, gaps)
-        return Layers(tuple(self._ref(chain, sizes=sizes) for chain in self.chains), self.notes, tuple(gaps))
+        refs = tuple(self._ref(chain, sizes=sizes) for chain in self.chains)
+        return Layers(refs, self.notes, _needed(gaps, self.chains))
 
     def show(self, target: str, **choice: str) -> ChainShown:
         """A chain top to bottom with what each layer adds, changes, hides. Raises EndpointError."""
         found = self.find(target, **choice)
         gaps: list[Gap] = []
-        self._measure([found.chain], gaps)
-        shown = tuple(self._shown(found.chain.store, layer) for layer in found.chain.layers)
+        # What a layer hides is told by its place in this chain: in a damaged store another one may go on otherwise.
+        accounts: dict[measure.Key, Account] = {}
+        measure.measured([found.chain], self._open, accounts, gaps, self._progress)
+        shown = tuple(self._shown(found.chain.store, layer, accounts) for layer in found.chain.layers)
         owners: list[Chain] = []
         if found.layer is not None:
             wanted = key(found.chain.store, found.layer)
@@ -201,7 +218,7 @@ class LayerStores:
             orphaned=sum(self._extent(each).bytes for each in layers.keys() & unowned),
             findings=tuple(self._large(wanted)),
             notes=self.notes,
-            gaps=tuple(gaps),
+            gaps=_needed(gaps, wanted),
         )
 
     def orphans(self) -> Orphans:
@@ -288,7 +305,7 @@ class LayerStores:
                 own += self._extent(place).bytes
         return chain.ref(own, shared)
 
-    def _shown(self, store: Store, layer: Layer) -> LayerShown:
+    def _shown(self, store: Store, layer: Layer, accounts: Mapping[measure.Key, Account]) -> LayerShown:
         place = key(store, layer)
         return LayerShown(
             id=layer.id,
@@ -300,7 +317,7 @@ class LayerStores:
             created_at=layer.created_at,
             created_by=self._created_by(place),
             used_by=self._users.get(place, ()),
-            account=self._accounts.get(place),
+            account=accounts.get(place),
         )
 
     def _used(self, store: Store, layer: Layer) -> LayerUsage:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from typing import TYPE_CHECKING
 
 from netfs.model.layers import Account, Extent
 from netfs.model.snapshot import Gap
 from netfs.overlay.chains import Chain, key
 from netfs.overlay.stack import Opened
+
+if TYPE_CHECKING:
+    from netfs.overlay.changes.account import Unread
 
 Key = tuple[str, str, str]
 """``chains.key``: root, store, layer."""
@@ -27,6 +32,7 @@ def measured(
     ``Account.layer`` and the keys of ``Account.hides`` are places in the layer's own chain: 0 is the layer itself.
     """
     from netfs.overlay.changes.account import account
+    from netfs.overlay.forked import Apart
 
     entries = 0
     for chain in chains:
@@ -44,13 +50,24 @@ def measured(
             seen = done
             progress(before + done)
 
-        accounts = account(trees.stack, fresh, count)
+        missed: list[Unread] = []
+        accounts = account(trees.stack, fresh, count, missed, Apart())
+        gaps += _missed(missed, trees)
         entries = before + seen
         places = {owner: place for place, owner in reversed(list(enumerate(keys)))}
         for each in accounts:
             owner = owners[each.layer]
             own = _placed(each, [places[held] for held in owners], places[owner])
             known[owner] = _joined(known[owner], own) if owner in known else own
+
+
+def _missed(missed: Sequence[Unread], trees: Opened) -> Iterator[Gap]:
+    """What could not be read, one gap for each layer."""
+    for place, layer in enumerate(trees.layers):
+        mine = [each for each in missed if each.layer == place]
+        if mine:
+            more = f"; {len(mine) - 1} more of this layer" if len(mine) > 1 else ""
+            yield Gap(f"{layer.path}: /{mine[0].path}", "files", os.strerror(mine[0].errno) + more)
 
 
 def _placed(found: Account, places: list[int], place: int) -> Account:

@@ -38,7 +38,8 @@ def orphans(
         if layer.role not in UNOWNED or layer.id in mounts:
             below |= {layer.id, *(layer.lower or ())}
     for layer in store.layers:
-        if layer.role in UNOWNED and layer.id not in below and key(store, layer) not in used and not layer.missing:
+        there = layer.trees and not layer.missing
+        if there and layer.role in UNOWNED and layer.id not in below and key(store, layer) not in used:
             yield layer, UNOWNED[layer.role]
 
 
@@ -65,6 +66,8 @@ def findings(
 
 def _missing(store: Store, found: Sequence[Chain]) -> Iterator[Finding]:
     for chain in found:
+        if chain.kind == "layer":
+            continue  # nobody needs what it lacks
         owner = f"{chain.kind} {chain.name}"
         again = (
             f"remove and pull {chain.name} again" if chain.kind == "image" else "remove it, and pull its image again"
@@ -80,7 +83,9 @@ def _missing(store: Store, found: Sequence[Chain]) -> Iterator[Finding]:
 
 def _links(store: Store, on_host: Callable[[str], str]) -> Iterator[Finding]:
     layers = {layer.id: layer for layer in store.layers if not layer.missing}
-    folder = next((on_host(f"{posixpath.dirname(layer.path)}/l") for layer in layers.values()), "l")
+    # An additional store's layers have their links there.
+    own = [layer for layer in layers.values() if layer.path.startswith(f"{store.path.rstrip('/')}/")]
+    folder = next((on_host(f"{posixpath.dirname(layer.path)}/l") for layer in own), "l")
     fix = "restart the engine: it makes its links anew; else remove the layer and pull its image again"
     for name, said in sorted(store.links.items()):
         parts = said.split("/")
@@ -93,7 +98,7 @@ def _links(store: Store, on_host: Callable[[str], str]) -> Iterator[Finding]:
         elif layers[leads].short not in ("", name):
             evidence = f"it leads to {short(leads)}, whose own link is {layers[leads].short}"
             yield _finding(store, "layer-link-dangling", "warning", f"{folder}/{name}", evidence, fix)
-    for layer in layers.values():
+    for layer in own:
         if layer.short and layer.short not in store.links and store.links:
             evidence = f"its link l/{layer.short} is not there"
             yield _finding(store, "layer-link-dangling", "warning", on_host(layer.path), evidence, fix)

@@ -16,6 +16,9 @@ from netfs.overlay.merge.tree import Stack
 MARKS = "trusted.overlay.*"
 """``Gap.what`` where marks could not be read: what they hide or move is shown as if there were none."""
 
+LOWER = "lower"
+"""``Gap.what`` where a chain ends early."""
+
 
 @dataclass(slots=True)
 class Opened:
@@ -46,7 +49,7 @@ def opened(root: Root, chain: Chain, layers: Iterable[Layer] | None = None) -> O
         why = "they take CAP_SYS_ADMIN in the initial user namespace: opaque directories and redirects are not seen"
         gaps.append(Gap(chain.store.path, MARKS, why))
     if not chain.complete:
-        gaps.append(Gap(short(chain.layers[0].id), "lower", "what lies below it could not be told"))
+        gaps.append(Gap(short(chain.layers[0].id), LOWER, "what lies below it could not be told"))
     data: list[DiskTree] = []
     for path in chain.mount.data if chain.mount is not None else ():
         tree = _tree(root, chain, path, gaps)

@@ -2,7 +2,7 @@
 
 Forms: a path in a store, ``POD``, ``NAMESPACE/POD``, ``NAMESPACE/POD/CONTAINER``, a container's name, an image's name,
 and the beginning of an id, with ``…`` or not: of a container, an image, a layer, a digest, a short link. ``pod/…``,
-``container/…``, ``image/…``, ``layer/…`` say which of them is meant. A path may be one of another machine: what counts
+``container/…``, ``image/…``, ``layer/…`` say which of them is meant, ``NODE/…`` on which node. A path may be one of another machine: what counts
 is a layer's id in it, or its link below ``l``.
 """
 
@@ -51,6 +51,11 @@ class Known:
     mounts: Mapping[tuple[str, str], Mapping[str, Mount]]
     """By root and path of the store, then by ``Layer.id``."""
 
+    def on(self, node: str) -> Known:
+        """What a node has of it."""
+        chains = [chain for chain in self.chains if chain.store.node == node]
+        return Known(chains, [store for store in self.stores if store.node == node], self.mounts)
+
     def chain_of(self, store: Store, layer: Layer) -> Chain:
         """The chain that a layer begins: its container's, where it is the uppermost of one."""
         for chain in self.chains:
@@ -62,14 +67,10 @@ class Known:
 def resolve(known: Known, text: str, *, namespace: str = "", container: str = "") -> Target:
     """What ``text`` names. ``container`` chooses one of a pod's. Raises EndpointError: unknown, or ambiguous."""
     text = text.rstrip("…") if "…" in text else text
-    kind, _, rest = text.partition("/")
-    chosen = {"container": _containers, "image": _images, "layer": _layers, "pod": _pods}.get(kind)
-    if text.startswith("/"):
-        found = _first(known, text, _mountpoints, _by_path, _by_beginning, _by_component)
-    elif chosen is not None and rest:
-        found = list(chosen(known, rest))
-    else:
-        found = _first(known, text, _pods, _named, _images, _containers, _layers, _by_component)
+    found = _found(known, text)
+    node, _, rest = text.partition("/")
+    if not found and rest:
+        found = _found(known.on(node), rest)
     if container:
         found = [each for each in found if each.chain.container and container in _names(each.chain)]
     found = _one_pod(found, namespace)
@@ -77,8 +78,20 @@ def resolve(known: Known, text: str, *, namespace: str = "", container: str = ""
         raise _unknown(known, text, container)
     if len(found) > 1:
         names = ", ".join(sorted({_placed(each) for each in found})[:12])
-        raise EndpointError(f"{printable(text)!r} is ambiguous", hint=f"it may be {printable(names)}")
+        nodes = sorted({each.chain.store.node for each in found})
+        how = f"; {nodes[0]}/{text} is that of {nodes[0]}" if len(nodes) > 1 else ""
+        raise EndpointError(f"{printable(text)!r} is ambiguous", hint=f"it may be {printable(names + how)}")
     return found[0]
+
+
+def _found(known: Known, text: str) -> list[Target]:
+    kind, _, rest = text.partition("/")
+    chosen = {"container": _containers, "image": _images, "layer": _layers, "pod": _pods}.get(kind)
+    if text.startswith("/"):
+        return _first(known, text, _mountpoints, _by_path, _by_beginning, _by_component)
+    if chosen is not None and rest:
+        return list(chosen(known, rest))
+    return _first(known, text, _pods, _named, _images, _containers, _layers, _by_component)
 
 
 def _first(known: Known, text: str, *ways: Callable[[Known, str], Iterable[Target]]) -> list[Target]:

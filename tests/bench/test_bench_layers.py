@@ -21,6 +21,7 @@ from netfs.model.layers import MountOptions
 from netfs.overlay.changes.account import account
 from netfs.overlay.changes.diff import diff
 from netfs.overlay.disk.root import Root
+from netfs.overlay.forked import Apart
 from netfs.overlay.merge.trail import trail
 from netfs.overlay.merge.tree import Stack
 from tests.bench.layer_trees import USERXATTR, grow
@@ -38,10 +39,11 @@ PROCESS = """
 import sys
 from netfs.overlay.changes.account import account
 from netfs.overlay.disk.root import Root
+from netfs.overlay.forked import Apart
 from netfs.overlay.merge.tree import Stack
 with Root() as root:
     trees = [root.tree(path, userxattr=sys.argv[1] == "user") for path in sys.argv[2:]]
-    account(Stack([tree.root for tree in trees]))
+    account(Stack([tree.root for tree in trees]), apart=Apart())
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
@@ -66,7 +68,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def called(layers: list[Path]) -> float:
     with opened(layers) as stack:
-        return timed(lambda: account(stack))
+        return timed(lambda: account(stack, apart=Apart()))
 
 
 def test_bench_usage_against_find(chain: list[Path], require_program: Callable[[str], str]) -> None:

@@ -29,6 +29,7 @@ FAULTS = {
             in_lab=True,
             try_it=("netfs lab up", "netfs lab break vxlan-fdb-missing", "netfs trace pod-a pod-b", "netfs doctor"),
             found=True,
+            found_by=None,
         ),
         SimpleNamespace(
             slug="vxlan-fdb-missing",
@@ -42,6 +43,7 @@ FAULTS = {
             in_lab=True,
             try_it=("netfs lab up", "netfs lab break vxlan-fdb-missing", "netfs trace pod-a pod-b", "netfs doctor"),
             found=True,
+            found_by=None,
         ),
         SimpleNamespace(
             slug="vxlan-tx-checksum",
@@ -54,6 +56,7 @@ FAULTS = {
             seen=None,
             in_lab=False,
             found=False,
+            found_by=None,
         ),
     )
 }
@@ -71,6 +74,12 @@ def test_a_fault_reads_as_agreed(run: Run, slug: str, snapshot: SnapshotAssertio
     result = run("explain", slug)
     assert (result.status, result.err) == (0, "")
     assert result.out == snapshot
+
+
+def test_what_another_command_finds_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FAULTS["vxlan-tx-checksum"], "found_by", "netfs layers orphans")
+    assert "  found by  netfs layers orphans\n" in run("explain", "vxlan-tx-checksum").out
+    assert "\n    vxlan-tx-checksum" in run("explain").out
 
 
 def test_the_list_reads_as_agreed(run: Run, snapshot: SnapshotAssertion) -> None:

@@ -295,6 +295,21 @@ def test_an_odd_name_can_be_asked_for(layers: Run, store: DockerStore) -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.parametrize("form", ["text", "wide"])
+@pytest.mark.parametrize("words", ["ls", "show evil", "which web /etc/passwd", "diff web", "usage", "orphans"])
+def test_a_hostile_store_does_not_speak_to_the_terminal(layers: Run, store: DockerStore, words: str, form: str) -> None:
+    repositories = store.own / "repositories.json"
+    known = json.loads(repositories.read_text())["Repositories"]
+    repositories.write_text(json.dumps({"Repositories": {EVIL: {EVIL: known["shop"]["shop:1"]}}}))
+    (store.overlay2 / "l" / EVIL.replace("/", "")).symlink_to("../\x1b[2J/diff")
+    (diff(store, "layer of web") / EVIL).mkdir()
+    arguments = [hexadecimal("container evil") if word == "evil" else word for word in words.split()]
+    result = layers(*arguments, "-o", form)
+    assert result.err == ""
+    assert not re.search(r"[^\x20-\x7e\n└├─│•✗✓…]", result.out)
+    assert "\nnetfs: all is well" not in result.out
+
+
 def test_a_reader_that_has_gone_is_no_failure(store: DockerStore) -> None:
     words = ["layers", "usage", "--root", str(store.path.parents[2])]
     code = "import sys; from netfs_cli.main import main; sys.exit(main())"
@@ -308,6 +323,12 @@ def test_a_reader_that_has_gone_is_no_failure(store: DockerStore) -> None:
     finally:
         os.close(writer)
     assert done.stderr == ""
+
+
+def test_verbose_tells_how_long_the_stores_took(layers: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    result = layers("ls", "--no-sizes", "-v")
+    assert re.fullmatch(r"read 1 store in \d+ ms\n", result.err)
 
 
 def test_nothing_in_the_store_is_changed(layers: Run, store: DockerStore) -> None:

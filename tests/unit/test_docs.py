@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -17,7 +18,10 @@ from netfs.capture.filter import words as filter_words
 from netfs.capture.filter.parse import parse as parse_filter
 from netfs.diagnose.catalogue import FAULTS
 from netfs.lab import faults
-from netfs.model import live
+from netfs.model import layer_answers, layers, live
+from netfs.overlay import layer_stores
+from netfs.overlay.merge import trail
+from netfs.overlay.stores import find
 from netfs.sources import uri
 from netfs.sources.registry import SOURCES
 from netfs_cli.app import app
@@ -103,9 +107,9 @@ def test_what_is_made_from_the_code_is_what_the_code_says() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def section(title: str) -> str:
-    """A section of the reference."""
-    return (DOCS / "reference.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+def section(title: str, page: str = "reference") -> str:
+    """A section of a page."""
+    return (DOCS / f"{page}.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
 def test_every_word_of_filters_is_explained_and_every_filter_shown_is_one() -> None:
@@ -121,6 +125,43 @@ def test_every_word_of_filters_is_explained_and_every_filter_shown_is_one() -> N
 def test_every_verdict_of_live_traces_is_explained() -> None:
     verdicts = set(re.findall(r"^\| `([a-z-]+)`", section("Live traces"), re.MULTILINE))
     assert verdicts == {live.AGREES, live.LOST, live.OTHER_PATH, live.STRAY, live.FURTHER, live.UNHEARD}
+
+
+def described(record: type, field: str) -> set[str]:
+    """The words that a field of a record may hold, as its docstring has them."""
+    source = inspect.getsource(record)
+    docstring = source.partition(f"\n    {field}: str")[2].partition('"""')[2].partition('"""')[0]
+    return set(re.findall(r"``([a-z]+)``", docstring))
+
+
+def test_every_word_about_layers_is_explained() -> None:
+    tables = section("Words", "layers").split("\n\n")
+    kinds, roles, fates = (
+        {word for row in rows(table) for word in CODE.findall(row)} for table in tables if "|" in table
+    )
+    assert kinds == {*layer_stores.KINDS} == described(layer_answers.ChainRef, "kind")
+    assert roles == described(layers.Layer, "role") | {"mount"}
+    assert fates - {"by", "why"} == described(trail.Held, "fate")
+
+
+def rows(table: str) -> list[str]:
+    """The rows of a table, without its head."""
+    return [line for line in table.splitlines() if line.startswith("| ") and " --- " not in line][1:]
+
+
+def test_every_place_where_stores_are_looked_for_is_told() -> None:
+    told = CODE.findall(section("What is read", "layers"))
+    places = {path for paths in find._USUAL.values() for path in paths if path.count("/") > 2 or "/var/lib" in path}
+    assert len(places) > 7
+    assert places | set(find._AT_HOME.values()) <= set(told)
+
+
+def test_every_fault_of_layers_is_found_by_the_command_that_is_named() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "netfs" / "overlay").rglob("*.py"))
+    told = {slug: fault.found_by for slug, fault in FAULTS.items() if fault.found_by is not None}
+    assert {slug for slug in told if f'"{slug}"' not in source} == {"layer-xattr-unreadable"}, "that is told as a gap"
+    for command in told.values():
+        assert is_mention(tuple(shlex.split(command)[1:]))
 
 
 def test_every_error_of_the_library_stands_in_its_tree() -> None:

@@ -32,6 +32,11 @@ def test_a_builders_layer_and_a_snapshot_keep_their_kind() -> None:
     assert [(chain.kind, chain.name) for chain in found[5:]] == [("build", "b1"), ("snapshot", "s1")]
 
 
+def test_a_snapshot_is_called_by_its_key() -> None:
+    named = Layer("75", "/snapshots/75", ("/t",), (), "snapshot", names=("default/loose",))
+    assert [chain.name for chain in chains(store(named), {})[5:]] == ["default/loose"]
+
+
 def test_a_layer_that_the_store_does_not_have_is_missing() -> None:
     made = layer(LOST, "nowhere", BASE, role="container")
     broken = store(made, containers=(Container("c", "broken", layer=LOST),))

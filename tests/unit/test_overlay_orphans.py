@@ -62,6 +62,20 @@ def test_links_that_lead_nowhere_or_to_another_layer() -> None:
     assert slugs(held) == [("layer-link-dangling", f"{folder}/{name}") for name in ("NOWHERE", "OUT", "WRONG")]
 
 
+def test_an_additional_stores_layers_have_their_links_there() -> None:
+    other = Layer(LOST, f"/var/lib/more/overlay/{LOST}", ("/t",), (), "image", "OTHERLINK")
+    assert slugs(store(other, links=store().links)) == []
+
+
+def test_what_nobodys_layer_lacks_is_no_error() -> None:
+    lost = Layer(LOST, f"/var/lib/docker/overlay2/{LOST}", ("/t",), None, "unknown")
+    assert [slug for slug, _ in slugs(store(lost, layer("1057c", "gone", role="unknown")))] == ["layer-orphan"] * 2
+
+
+def test_a_snapshot_without_files_is_no_directory() -> None:
+    assert unowned(store(Layer(LOST, f"/snapshots/{LOST}", (), (BASE,), "unknown"))) == []
+
+
 def test_a_link_that_is_gone() -> None:
     links = {name: said for name, said in store().links.items() if APP not in said}
     assert slugs(store(links=links)) == [("layer-link-dangling", f"/var/lib/docker/overlay2/{APP}")]

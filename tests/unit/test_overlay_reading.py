@@ -16,6 +16,7 @@ from netfs.overlay.disk import openat2
 from netfs.overlay.disk import root as disk
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.find import Place
+from netfs.overlay.stores.mountinfo import mountpoints
 from tests.unit.docker_store import DockerStore, hexadecimal
 
 
@@ -121,6 +122,24 @@ def test_a_place_that_is_no_store_is_a_gap(root: Root) -> None:
     found = reading.read(root, "", (), (Place("docker", "/nowhere"),))
     assert found.stores == ()
     assert [gap.what for gap in found.gaps] == ["docker store"]
+
+
+def test_mount_points_are_those_of_every_file_system() -> None:
+    text = "1 0 0:1 / / rw - ext4 /dev/a rw\n2 1 0:2 / /a\\040b rw shared:1 - tmpfs t rw\nbroken\n3 1 0:3 / /c\n"
+    assert mountpoints(text) == {"/", "/a b"}
+
+
+def test_what_a_process_has_mounted_from_outside_is_read_on_this_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upper, inside = tmp_path / "upper", tmp_path / "inside"
+    upper.mkdir()
+    inside.mkdir()
+    mount = Mount("/", (), upper=str(upper), pid=7)
+    monkeypatch.setattr(reading, "of", lambda pid: ((mount,), ()))
+    with reading.of_nodes([Node("box", str(inside), 7)]) as stores:
+        (chain,) = stores.chains
+        assert (chain.name, chain.store.node, chain.store.root, chain.missing) == ("/", "box", "/", ())
 
 
 def test_two_nodes_with_the_same_layers_are_told_apart(tmp_path: Path) -> None:

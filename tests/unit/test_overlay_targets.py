@@ -95,6 +95,16 @@ def test_an_ambiguous_name_lists_what_it_may_be() -> None:
     assert "container/web on node1, container/web on node2" in str(failure.value)
 
 
+def test_a_node_before_a_name_says_where() -> None:
+    two = known(store(), replace(store(), node="node2", path="/var/lib/docker2"))
+    for word in ("web", "busybox", f"layer/{APP[:6]}", "image/busybox", "pod-a"):
+        with pytest.raises(EndpointError, match=rf"; node1/{word} is that of node1\)$"):
+            resolve(two, word)
+        assert resolve(two, f"node2/{word}").chain.store.node == "node2"
+    with pytest.raises(EndpointError, match="no pod"):
+        resolve(two, "node3/web")
+
+
 def test_a_beginning_that_fits_an_image_and_nothing_else_is_enough() -> None:
     with pytest.raises(EndpointError):
         resolve(known(), "11")

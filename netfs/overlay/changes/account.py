@@ -21,7 +21,7 @@ from contextlib import contextmanager
 
 from netfs.model.layers import Account
 from netfs.overlay.changes.ledger import Ledger
-from netfs.overlay.changes.lockstep import Lockstep, Unread
+from netfs.overlay.changes.lockstep import Apart, Lockstep, MovedError, Unread
 from netfs.overlay.merge.tree import Stack
 
 __all__ = ["Unread", "account"]
@@ -32,21 +32,34 @@ def account(
     fresh: Collection[int] | None = None,
     progress: Callable[[int], None] | None = None,
     unread: list[Unread] | None = None,
+    apart: Apart | None = None,
 ) -> tuple[Account, ...]:
     """The account of every layer in ``fresh``, uppermost first; None: of all, the data-only ones last.
 
     A layer is compared with what those below it show together, whatever lies above it. Only directories in which a
     layer of ``fresh`` takes part are visited, and what such a layer hides: so a second container of an image costs
     what it wrote. ``progress`` is given the number of entries looked at so far, every few thousand. A directory that
-    cannot be read is appended to ``unread`` and counts as empty; one that vanished meanwhile is none.
+    cannot be read is appended to ``unread`` and counts as empty; one that vanished meanwhile is none. ``apart`` lets
+    two processes share a large walk.
     """
-    layers = len(stack.layers) + len(stack.data)
-    wanted = frozenset(range(layers) if fresh is None else fresh)
-    ledger = Ledger(layers)
+    wanted = frozenset(range(len(stack.layers) + len(stack.data)) if fresh is None else fresh)
     with _collector_paused():
-        Lockstep(stack, wanted, ledger, progress, [] if unread is None else unread).walk()
+        try:
+            ledger, missed = _walked(stack, wanted, progress, apart)
+        except MovedError:
+            ledger, missed = _walked(stack, wanted, progress, None)
         ledger.settle(wanted)
+    if unread is not None:
+        unread += missed
     return tuple(ledger.accounts(wanted))
+
+
+def _walked(
+    stack: Stack, fresh: Collection[int], progress: Callable[[int], None] | None, apart: Apart | None
+) -> tuple[Ledger, list[Unread]]:
+    ledger, missed = Ledger(len(stack.layers) + len(stack.data)), list[Unread]()
+    Lockstep(stack, fresh, ledger, progress, missed).walk(apart)
+    return ledger, missed
 
 
 @contextmanager

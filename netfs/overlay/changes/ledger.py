@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from operator import add
+from typing import Any
 
 from netfs.model.layers import Account, Extent
 from netfs.overlay.merge.tree import Status
@@ -29,6 +31,10 @@ class Sum:
         self.directories += directories
         self.blocks += blocks
         self.size += size
+
+    def told(self) -> list[int]:
+        """What ``add`` takes."""
+        return [self.files, self.directories, self.blocks, self.size]
 
     def extent(self) -> Extent:
         """As it is now."""
@@ -81,6 +87,38 @@ class Ledger:
     def read_through(self, layer: int, status: Status, hider: int | None) -> None:
         """A metacopy reads that inode; the metacopy is hidden by ``hider``, or seen (None)."""
         self._readers.append(((layer, status.st_dev, status.st_ino), hider))
+
+    def told(self) -> list[Any]:
+        """Everything counted, for ``take`` of another ledger of the same layers: lists, numbers and truths."""
+        return [
+            [total.told() for total in self.added],
+            [total.told() for total in self.changed],
+            [[*place, *total.told()] for place, total in self.hidden.items()],
+            [self.whiteouts, self.opaque, self.idle],
+            [
+                [*place, inode.blocks, inode.size, inode.links, inode.seen, inode.changed, inode.hiders, inode.read]
+                for place, inode in self._inodes.items()
+            ],
+            [[*place, hider] for place, hider in self._readers],
+        ]
+
+    def take(self, told: Sequence[Any]) -> None:
+        """Count what another ledger counted elsewhere as well: nothing may have been counted in both."""
+        added, changed, hidden, marks, inodes, readers = told
+        for here, there in ((self.added, added), (self.changed, changed)):
+            for total, counted in zip(here, there, strict=True):
+                total.add(*counted)
+        for by, below, *counted in hidden:
+            self.hidden[by, below].add(*counted)
+        for numbers, counted in zip((self.whiteouts, self.opaque, self.idle), marks, strict=True):
+            numbers[:] = map(add, numbers, counted)
+        for layer, device, number, blocks, size, links, seen, is_changed, hiders, read in inodes:
+            inode = self._inodes.setdefault((layer, device, number), Inode(blocks, size, links))
+            inode.seen |= seen
+            inode.changed |= is_changed
+            inode.hiders += hiders
+            inode.read += read
+        self._readers += (((layer, device, number), hider) for layer, device, number, hider in readers)
 
     def settle(self, complete: Collection[int]) -> None:
         """Share out what the inodes hold. Of the layers ``complete`` all names have been met."""

@@ -6,7 +6,7 @@ import errno
 import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from netfs.overlay.changes.ledger import Ledger
 from netfs.overlay.merge import marks
@@ -15,6 +15,8 @@ from netfs.overlay.merge.node import Part
 from netfs.overlay.merge.tree import Directory, Stack, Status
 
 _TYPE, _REGULAR, _DIRECTORY = 0o170000, stat.S_IFREG, stat.S_IFDIR
+_PLACES = 256
+"""So many directories wait before a walk is shared: with fewer, one process is as quick."""
 _STRIDE = 4096
 """Entries between two calls of ``progress``."""
 
@@ -64,6 +66,19 @@ class _Read(NamedTuple):
     """Its own; None: it is not counted here: a layer's root, or a directory that was moved."""
 
 
+class MovedError(Exception):
+    """A directory was moved by a redirect, and the walk is shared: who counts it cannot be told apart."""
+
+
+class Apart(Protocol):
+    """Somebody who visits places in two processes: ``forked.Apart``."""
+
+    def __call__(self, places: int, walk: Lockstep) -> None:
+        """Have ``walk.visit`` called for every number below ``places`` in one of two processes; what the other one
+        found (``begin``, ``found``) is taken by this one (``take``).
+        """
+
+
 class Lockstep:
     """One walk; what it finds goes into the ledger, and what cannot be read into ``unread``."""
 
@@ -90,15 +105,54 @@ class Lockstep:
         """Directories (layer, device, inode), once there is one that was moved: nothing is counted at two places."""
         self._entries = 0
         self._told = 0
+        self._shared = False
+        self._places: list[_Place] = []
+        """Those that are shared out between two processes."""
 
-    def walk(self) -> None:
-        """Visit everything."""
+    def walk(self, apart: Apart | None = None) -> None:
+        """Visit everything; with ``apart``, in two processes where there is much, or raise MovedError."""
         self._roots()
+        if apart is not None:
+            self._share(apart)
+        self._rest()
+        if self._progress:
+            self._progress(self._entries)
+
+    def _rest(self) -> None:
         for places in self._waiting:
             while places:
                 self._visit(places.pop())
-        if self._progress:
-            self._progress(self._entries)
+
+    def _share(self, apart: Apart) -> None:
+        """Visit what lies above, until what waits is enough to be shared."""
+        self._shared = True
+        seen = self._waiting[0]
+        while 0 < len(seen) < _PLACES:
+            self._visit(seen.pop(0))
+        self._places, self._waiting[0] = seen, []
+        apart(len(self._places), self)
+
+    def begin(self) -> None:
+        """In the other process: count from nothing."""
+        self._ledger = Ledger(len(self._stack.layers) + len(self._stack.data))
+        self._unread, self._progress, self._entries = [], None, 0
+        self._waiting = [[] for _ in self._waiting]
+
+    def visit(self, number: int) -> None:
+        """Visit one of the places that are shared, and all that lies below it."""
+        self._waiting[0].append(self._places[number])
+        self._rest()
+
+    def found(self) -> list[Any]:
+        """What was found since ``begin``: lists, numbers, texts and truths."""
+        return [self._ledger.told(), [[each.layer, each.path, each.errno] for each in self._unread], self._entries]
+
+    def take(self, found: Sequence[Any]) -> None:
+        """Count what the other process found as well."""
+        ledger, unread, entries = found
+        self._ledger.take(ledger)
+        self._unread += (Unread(*each) for each in unread)
+        self._entries += entries
 
     def _roots(self) -> None:
         # The marks of a layer's root are not looked at (ovl_get_root): roots are always merged.
@@ -176,6 +230,8 @@ class Lockstep:
 
     def _redirected(self, place: _Place, layer: int, rest: Sequence[_Found]) -> list[_Read]:
         """What a redirect merges with the directory of ``layer``, but for what is seen at its own place as well."""
+        if self._shared:
+            raise MovedError
         node = Lookup(self._rules, [each for each in place.parents if each[0] >= layer], place.name).node()
         here = {(each.layer, each.device, each.inode) for each in rest}
         taken: list[_Read] = []

@@ -103,14 +103,14 @@ class DiskDirectory:
     def mark(self, name: str, mark: str) -> bytes | None:
         """The value of an entry's xattr ``overlay.MARK``, as long as it is (at most 64 KiB); None: it has none.
 
-        Which marks the directory itself has is asked once, so most questions about ``""`` cost nothing.
+        Which marks the directory itself has is asked once, so most questions about ``""`` cost nothing; of it, only
+        those that overlayfs looks at are known (``opaque``, ``redirect``, ``metacopy``, ``whiteout``).
         """
-        key = self._layer.prefix + mark
         if name:
-            return xattrs.value(self._opened(), component(name), key)
+            return xattrs.value(self._opened(), component(name), self._layer.prefix + mark)
         if self._marks is None:
             self._marks = self._layer.marks.intersection(xattrs.names(self._opened(), b""))
-        if key in self._layer.marks and key not in self._marks:
+        if not self._marks or (key := self._layer.prefix + mark) not in self._marks:
             return None
         return xattrs.value(self._opened(), b"", key)
 
