@@ -41,7 +41,8 @@ def stages() -> Iterator[str]:
 
 def faults() -> Iterator[str]:
     """How many there are, then every entry of the catalogue, group by group."""
-    played, found = sum(fault.in_lab for fault in FAULTS.values()), sum(fault.found for fault in FAULTS.values())
+    played = sum(fault.in_lab for fault in FAULTS.values())
+    found = sum(fault.found or fault.found_by is not None for fault in FAULTS.values())
     yield f"The catalogue has {len(FAULTS)} entries. This version finds {found} of them. The lab can play {played}."
     group = ""
     for fault in FAULTS.values():
@@ -59,7 +60,14 @@ def entry(fault: Fault) -> Iterator[str]:
     if fault.seen is not None:
         yield f"- **Seen:** {fault.seen}"
     yield f"- **Severity:** {fault.severity}."
-    yield f"- **This version:** {'finds it' if fault.found else 'does not look for it'}; {play(fault.slug)}."
+    yield f"- **This version:** {finding(fault)}; {play(fault.slug)}."
+
+
+def finding(fault: Fault) -> str:
+    """Whether this version finds a fault, and by which command where it is not the usual ones."""
+    if fault.found_by is not None:
+        return f"`{fault.found_by}` finds it"
+    return "finds it" if fault.found else "does not look for it"
 
 
 def play(slug: str) -> str:

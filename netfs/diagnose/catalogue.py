@@ -31,7 +31,9 @@ class Fault:
     in_lab: bool = False
     """``netfs lab break`` can inject it."""
     found: bool = False
-    """This version can find it."""
+    """``netfs doctor`` or ``netfs trace`` can find it."""
+    found_by: str | None = None
+    """Another command that finds it."""
 
 
 GROUPS = (

@@ -69,7 +69,7 @@ class Chain:
             name=self.name,
             id=self.id,
             engine=self.store.engine,
-            store=self.store.path,
+            store=folder(self.store),
             node=self.store.node,
             layers=tuple(layer.id for layer in self.layers),
             pod=container.pod if container else "",
@@ -83,6 +83,13 @@ class Chain:
             own=own,
             shared=shared,
         )
+
+
+def folder(store: Store) -> str:
+    """An engine's folder, as this host names it."""
+    if store.engine == "mounts":
+        return store.path
+    return posixpath.join(store.root, store.path.lstrip("/")).rstrip("/") or "/"
 
 
 def container_name(container: Container) -> str:

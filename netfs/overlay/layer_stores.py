@@ -28,7 +28,7 @@ from netfs.model.snapshot import Gap
 from netfs.model.trace import Finding
 from netfs.overlay import measure, targets
 from netfs.overlay.calendar import calendar
-from netfs.overlay.chains import Chain, chains, key, short, users
+from netfs.overlay.chains import Chain, chains, folder, key, short, users
 from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.view import View
 from netfs.overlay.orphans import findings, orphans, undecided
@@ -193,6 +193,7 @@ class LayerStores:
 
     def diff(self, target: str, **choice: str) -> Diff:
         """What a container changed. Raises EndpointError, also for a chain that has nothing of its own."""
+        from netfs.overlay.changes.account import Unread
         from netfs.overlay.changes.diff import diff
 
         chain = self.find(target, **choice).chain
@@ -200,8 +201,10 @@ class LayerStores:
             raise EndpointError(f"{chain.name} has no layers", hint="netfs layers ls shows those that have")
         trees = self._open(chain)
         there = trees.layers[:1] == chain.layers[:1]
-        changes = tuple(diff(trees.stack)) if there else ()
-        return Diff(chain.ref(), chain.layers[0].id, changes, tuple(trees.gaps))
+        unread: list[Unread] = []
+        changes = tuple(diff(trees.stack, unread=unread)) if there else ()
+        gaps = (*trees.gaps, *measure.not_read(unread, trees))
+        return Diff(chain.ref(), chain.layers[0].id, changes, gaps)
 
     def usage(self, target: str = "", **choice: str) -> Usage:
         """Where the disk went: in all stores, or in one chain. Raises EndpointError."""
@@ -235,9 +238,8 @@ class LayerStores:
             own = [chain for chain in self.chains if chain.store is store]
             told += findings(store, own, unowned, self._roots[store.root].on_host)
             found += (
-                self._orphan(store, layer, why, alone[place].own)
+                self._orphan(store, layer, why, alone[place].own if (place := key(store, layer)) in alone else Extent())
                 for layer, why in unowned
-                if (place := key(store, layer)) in alone
             )
         total = sum(each.own.bytes for each in found)
         return Orphans(tuple(found), total, tuple(told), doubtful, self.notes, tuple(gaps))
@@ -327,7 +329,7 @@ class LayerStores:
             path=self._roots[store.root].on_host(layer.path),
             role=layer.role,
             node=store.node,
-            store=store.path,
+            store=folder(store),
             own=self._extent(place),
             used_by=self._users.get(place, ()),
             created_by=self._created_by(place),
@@ -363,5 +365,5 @@ class LayerStores:
                     yield Finding("layer-upper-large", "warning", chain.name, evidence, "write to a volume", node)
 
     def _orphans(self, store: Store) -> Iterator[tuple[Layer, str]]:
-        read = next(each for each in self._read if store in each.stores)
+        read = next(each for each in self._read if any(one is store for one in each.stores))
         yield from orphans(store, self._users, read.mounts.get((store.root, store.path), {}))

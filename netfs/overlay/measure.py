@@ -52,7 +52,7 @@ def measured(
 
         missed: list[Unread] = []
         accounts = account(trees.stack, fresh, count, missed, Apart())
-        gaps += _missed(missed, trees)
+        gaps += not_read(missed, trees)
         entries = before + seen
         places = {owner: place for place, owner in reversed(list(enumerate(keys)))}
         for each in accounts:
@@ -61,7 +61,7 @@ def measured(
             known[owner] = _joined(known[owner], own) if owner in known else own
 
 
-def _missed(missed: Sequence[Unread], trees: Opened) -> Iterator[Gap]:
+def not_read(missed: Sequence[Unread], trees: Opened) -> Iterator[Gap]:
     """What could not be read, one gap for each layer."""
     for place, layer in enumerate(trees.layers):
         mine = [each for each in missed if each.layer == place]

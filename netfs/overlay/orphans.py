@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 
 from netfs.model.layers import OWNERS, Layer, Mount, Store
 from netfs.model.trace import Finding
@@ -15,8 +16,8 @@ UNOWNED = {
     "removing": "its engine began to remove it and did not finish",
 }
 PRUNE = {
-    "docker": "none of Docker's commands removes them (github.com/moby/moby/issues/45939)",
-    "containerd": "restart containerd: its garbage collector takes them",
+    "docker": "none of Docker's commands removes it (moby issue 45939): with dockerd stopped, a person may",
+    "containerd": "restart containerd: its garbage collector takes it",
     "containers-storage": "podman system check --repair, in Podman 5.2 and later; podman system prune --external",
 }
 """What an engine has for what nobody owns."""
@@ -38,8 +39,7 @@ def orphans(
         if layer.role not in UNOWNED or layer.id in mounts:
             below |= {layer.id, *(layer.lower or ())}
     for layer in store.layers:
-        there = layer.trees and not layer.missing
-        if there and layer.role in UNOWNED and layer.id not in below and key(store, layer) not in used:
+        if layer.role in UNOWNED and layer.id not in below and key(store, layer) not in used and not layer.missing:
             yield layer, UNOWNED[layer.role]
 
 
@@ -66,8 +66,8 @@ def findings(
 
 def _missing(store: Store, found: Sequence[Chain]) -> Iterator[Finding]:
     for chain in found:
-        if chain.kind == "layer":
-            continue  # nobody needs what it lacks
+        if chain.kind in ("layer", "mount"):
+            continue  # nobody needs what it lacks; what is mounted is there, if not below this root
         owner = f"{chain.kind} {chain.name}"
         again = (
             f"remove and pull {chain.name} again" if chain.kind == "image" else "remove it, and pull its image again"
@@ -86,21 +86,22 @@ def _links(store: Store, on_host: Callable[[str], str]) -> Iterator[Finding]:
     # An additional store's layers have their links there.
     own = [layer for layer in layers.values() if layer.path.startswith(f"{store.path.rstrip('/')}/")]
     folder = next((on_host(f"{posixpath.dirname(layer.path)}/l") for layer in own), "l")
-    fix = "restart the engine: it makes its links anew; else remove the layer and pull its image again"
+    needless = "no layer needs it: with the engine stopped it may be removed"
     for name, said in sorted(store.links.items()):
         parts = said.split("/")
         leads = parts[1] if len(parts) == 3 and parts[0] == ".." else ""
         if leads not in layers:
             yield _finding(
                 *(store, "layer-link-dangling", "warning", f"{folder}/{name}"),
-                *(f"it leads to {said}, and there is none", fix),
+                *(f"it leads to {said}, and there is none", needless),
             )
         elif layers[leads].short not in ("", name):
             evidence = f"it leads to {short(leads)}, whose own link is {layers[leads].short}"
-            yield _finding(store, "layer-link-dangling", "warning", f"{folder}/{name}", evidence, fix)
+            yield _finding(store, "layer-link-dangling", "warning", f"{folder}/{name}", evidence, needless)
     for layer in own:
         if layer.short and layer.short not in store.links and store.links:
             evidence = f"its link l/{layer.short} is not there"
+            fix = f"ln -s {quote(f'../{layer.id}/diff')} {quote(f'{folder}/{layer.short}')}"
             yield _finding(store, "layer-link-dangling", "warning", on_host(layer.path), evidence, fix)
 
 

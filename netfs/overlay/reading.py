@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -99,6 +100,50 @@ def _matched(
     return matched, others
 
 
+def _placed(root: Root, mount: Mount, path: str) -> str:
+    """Where a relative path leads: Docker and containerd give those that are too long for one page from the folder that
+    holds all layers' directories.
+    """
+    folder = posixpath.dirname(posixpath.dirname(mount.upper or ""))
+    found = posixpath.join(folder, path)
+    return found if folder and not path.startswith("/") and root.is_directory(found) else path
+
+
+def _parted(root: Root, mounts: Iterable[Mount]) -> tuple[list[Mount], dict[int, list[Mount]]]:
+    """Mounts whose layers are those of a root, and by process those of another: a path may mean both."""
+    own: list[Mount] = []
+    away: dict[int, list[Mount]] = {}
+    for mount in mounts:
+        if _is_here(root, mount):
+            own.append(mount)
+        else:
+            away.setdefault(mount.pid, []).append(mount)
+    return own, away
+
+
+def _is_here(root: Root, mount: Mount) -> bool:
+    top = _top(mount)
+    try:
+        with Root(f"/proc/{mount.pid}/root") as theirs:
+            there = theirs.status(top)
+    except (SourceError, OSError):
+        return True
+    try:
+        return os.path.samestat(there, root.status(top))
+    except OSError:
+        return False
+
+
+def _elsewhere(away: Mapping[int, Sequence[Mount]], node: str) -> Iterator[Read]:
+    """Overlays of other mount namespaces, whose layers are where their processes see them."""
+    for pid, mounts in away.items():
+        try:
+            root = Root(f"/proc/{pid}/root")
+        except SourceError:
+            continue
+        yield _strange(root, node, mounts)
+
+
 def _top(mount: Mount) -> str:
     return mount.upper or next(iter(mount.lower), "")
 
@@ -116,12 +161,12 @@ def _strange(root: Root, node: str, mounts: Sequence[Mount]) -> Read:
         return Read(root, ())
     layers: dict[str, Layer] = {}
     for mount in mounts:
-        stack = ((mount.upper,) if mount.upper else ()) + mount.lower
+        stack = tuple(_placed(root, mount, path) for path in (*((mount.upper,) if mount.upper else ()), *mount.lower))
         for place, path in enumerate(stack):
             below = stack[place + 1 :]
             layers.setdefault(path, Layer(path, path, (path,), below, "mount", missing=_gone(root, path)))
     store = Store("mounts", "/proc/self/mountinfo", root.path, node, "overlay", layers=tuple(layers.values()))
-    held = {top: mount for mount in mounts if (top := _top(mount))}
+    held = {_placed(root, mount, top): mount for mount in mounts if (top := _top(mount))}
     return Read(root, (store,), {(root.path, store.path): held})
 
 
@@ -140,14 +185,16 @@ def whole(path: str, progress: Callable[[int], None] | None = None) -> LayerStor
     root = Root(path)
     gaps: tuple[Gap, ...] = ()
     mounts: tuple[Mount, ...] = ()
-    if os.path.samefile(path, "/"):
+    if os.path.abspath(path) == "/":
         mounts, gaps = live()
-    found = read(root, "", mounts)
-    if not found.stores:
+    own, away = _parted(root, mounts)
+    found = read(root, "", own)
+    others = list(_elsewhere(away, ""))
+    if not found.stores and not others:
         root.close()
         hint = "it is the root of a machine, or an engine's folder: /var/lib/docker, /var/lib/containerd, …"
         raise _nothing([found], path, hint)
-    return LayerStores((replace(found, gaps=found.gaps + gaps),), progress)
+    return LayerStores((replace(found, gaps=found.gaps + gaps), *others), progress)
 
 
 class NodeFiles(Protocol):
@@ -183,11 +230,13 @@ def of_nodes(nodes: Sequence[NodeFiles], progress: Callable[[int], None] | None 
         mounts, gaps = live() if node.pid is None else of(node.pid)
         places = (Place("docker", node.docker),) if node.docker is not None else ()
         root = Root(node.path)
-        away = [mount for mount in mounts if node.path != "/" and not root.is_directory(_top(mount))]
-        one = read(root, node.node, [mount for mount in mounts if mount not in away], places)
+        own, away = _parted(root, mounts)
+        outside = [mount for mount in own if node.path != "/" and not root.is_directory(_top(mount))]
+        one = read(root, node.node, [mount for mount in own if mount not in outside], places)
         found.append(replace(one, gaps=one.gaps + gaps))
-        if away:
-            found.append(_strange(Root("/"), node.node, away))
+        found += _elsewhere(away, node.node)
+        if outside:
+            found.append(_strange(Root("/"), node.node, outside))
     if not any(each.stores for each in found):
         where = ", ".join(node.node for node in nodes)
         for each in found:

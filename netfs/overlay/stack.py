@@ -46,8 +46,8 @@ def opened(root: Root, chain: Chain, layers: Iterable[Layer] | None = None) -> O
                 trees.append(tree)
                 owners.append(layer)
     if any(tree.unreadable for tree in trees):
-        why = "they take CAP_SYS_ADMIN in the initial user namespace: opaque directories and redirects are not seen"
-        gaps.append(Gap(chain.store.path, MARKS, why))
+        why = "opaque directories and redirects are not seen without CAP_SYS_ADMIN in the initial user namespace"
+        gaps.append(Gap(root.on_host(chain.store.path), MARKS, f"{why}: run it as root"))
     if not chain.complete:
         gaps.append(Gap(short(chain.layers[0].id), LOWER, "what lies below it could not be told"))
     data: list[DiskTree] = []

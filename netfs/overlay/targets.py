@@ -2,8 +2,8 @@
 
 Forms: a path in a store, ``POD``, ``NAMESPACE/POD``, ``NAMESPACE/POD/CONTAINER``, a container's name, an image's name,
 and the beginning of an id, with ``…`` or not: of a container, an image, a layer, a digest, a short link. ``pod/…``,
-``container/…``, ``image/…``, ``layer/…`` say which of them is meant, ``NODE/…`` on which node. A path may be one of another machine: what counts
-is a layer's id in it, or its link below ``l``.
+``container/…``, ``image/…``, ``layer/…`` say which of them is meant, ``NODE/…`` on which node. A path may be one of
+another machine: what counts is a layer's id in it, or its link below ``l``.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def resolve(known: Known, text: str, *, namespace: str = "", container: str = ""
     text = text.rstrip("…") if "…" in text else text
     found = _found(known, text)
     node, _, rest = text.partition("/")
-    if not found and rest:
+    if not found and node and rest:
         found = _found(known.on(node), rest)
     if container:
         found = [each for each in found if each.chain.container and container in _names(each.chain)]

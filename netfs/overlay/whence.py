@@ -16,6 +16,16 @@ from netfs.overlay.merge.trail import Held, trail
 from netfs.overlay.merge.view import View
 from netfs.overlay.stack import Opened
 
+EVERYWHERE = {
+    "/proc": "proc",
+    "/sys": "sysfs",
+    "/dev": "tmpfs",
+    "/dev/pts": "devpts",
+    "/dev/shm": "tmpfs",  # noqa: S108  # a path in a container
+    "/dev/mqueue": "mqueue",
+}
+"""What every container has mounted, whether its engine wrote it down or not (OCI runtime-spec, config-linux.md,
+"Default Filesystems"; ``/dev`` and ``/dev/mqueue`` as runc and crun mount them)."""
 Naming = Callable[[Layer], tuple[str, tuple[str, ...]]]
 """The line of history that made a layer, and who uses it."""
 
@@ -47,14 +57,18 @@ def whence(chain: Chain, trees: Opened, path: str, root: Root, naming: Naming) -
         via=tuple(resolved.via),
         error=errno.errorcode.get(error, str(error)) if error else "",
         covered_at=covered_at,
-        covered_by=chain.container.mounts[covered_at] if chain.container and covered_at else "",
+        covered_by=_mounts(chain).get(covered_at, ""),
         gaps=tuple(trees.gaps),
     )
 
 
+def _mounts(chain: Chain) -> dict[str, str]:
+    return {} if chain.container is None else {**EVERYWHERE, **chain.container.mounts}
+
+
 def _covered(chain: Chain, path: str) -> str:
     """The mount of the container that a path lies below; empty: none. The root is the overlay itself."""
-    mounts = chain.container.mounts if chain.container is not None else ()
+    mounts = _mounts(chain)
     above = [place for place in mounts if place != "/" and (path == place or path.startswith(f"{place.rstrip('/')}/"))]
     return max(above, key=len, default="")
 

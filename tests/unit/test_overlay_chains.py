@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netfs.model.layers import Container, Image, Layer, Mount, MountOptions
-from netfs.overlay.chains import chain_of, chains, key, short, users
+from netfs.overlay.chains import chain_of, chains, folder, key, short, users
 from tests.unit.layer_records import APP, BASE, IMAGE, LOST, OTHER, PLAIN, TOP, layer, store
 
 
@@ -82,6 +84,14 @@ def test_users_are_those_who_own_something() -> None:
 def test_the_chain_of_a_layer_begins_with_it() -> None:
     whole = store()
     assert [each.id for each in chain_of(whole, whole.layers[3], {}).layers] == [f"{TOP}-init", APP, BASE]
+
+
+def test_a_folder_is_told_as_this_host_names_it() -> None:
+    copied = replace(store(), root="/mnt/disk")
+    assert folder(store()) == "/var/lib/docker"
+    assert folder(copied) == "/mnt/disk/var/lib/docker"
+    assert folder(replace(copied, path="/")) == "/mnt/disk"
+    assert folder(replace(copied, root="/", path="/")) == "/"
 
 
 def test_ids_are_cut_as_engines_cut_them() -> None:

@@ -72,10 +72,6 @@ def test_what_nobodys_layer_lacks_is_no_error() -> None:
     assert [slug for slug, _ in slugs(store(lost, layer("1057c", "gone", role="unknown")))] == ["layer-orphan"] * 2
 
 
-def test_a_snapshot_without_files_is_no_directory() -> None:
-    assert unowned(store(Layer(LOST, f"/snapshots/{LOST}", (), (BASE,), "unknown"))) == []
-
-
 def test_a_link_that_is_gone() -> None:
     links = {name: said for name, said in store().links.items() if APP not in said}
     assert slugs(store(links=links)) == [("layer-link-dangling", f"/var/lib/docker/overlay2/{APP}")]

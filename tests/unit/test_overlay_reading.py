@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,11 +136,32 @@ def test_what_a_process_has_mounted_from_outside_is_read_on_this_host(
     upper, inside = tmp_path / "upper", tmp_path / "inside"
     upper.mkdir()
     inside.mkdir()
-    mount = Mount("/", (), upper=str(upper), pid=7)
+    mount = Mount("/", (), upper=str(upper), pid=1 << 30)
     monkeypatch.setattr(reading, "of", lambda pid: ((mount,), ()))
-    with reading.of_nodes([Node("box", str(inside), 7)]) as stores:
+    with reading.of_nodes([Node("box", str(inside), mount.pid)]) as stores:
         (chain,) = stores.chains
         assert (chain.name, chain.store.node, chain.store.root, chain.missing) == ("/", "box", "/", ())
+
+
+def test_a_path_of_another_mount_namespace_is_not_that_of_a_store_here(store: DockerStore, root: Root) -> None:
+    """Seen from the other process, another directory is at that path."""
+    upper = f"/var/lib/docker/overlay2/{TOP}/diff"
+    here, there = Mount("/m", (), upper=upper, pid=0), Mount("/m", (), upper="/etc", pid=os.getpid())
+    Path(root.path, "etc").mkdir()
+    own, away = reading._parted(root, [here, there])
+    assert (own, away) == ([here], {os.getpid(): [there]})
+
+
+def test_relative_layers_lie_where_all_layers_do(tmp_path: Path, root: Root) -> None:
+    for name in ("store/7/fs", "store/3/fs"):
+        (tmp_path / name).mkdir(parents=True)
+    mount = Mount("/m", ("3/fs", "gone/fs"), upper="/store/7/fs")
+    (strange,) = reading.read(root, "", [mount]).stores
+    assert [(each.id, each.missing) for each in strange.layers] == [
+        ("/store/7/fs", False),
+        ("/store/3/fs", False),
+        ("gone/fs", True),
+    ]
 
 
 def test_two_nodes_with_the_same_layers_are_told_apart(tmp_path: Path) -> None:

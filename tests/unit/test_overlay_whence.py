@@ -82,6 +82,12 @@ def test_the_nearest_mount_above_covers_it(root: Root, path: str, at: str, by: s
     assert (answer.covered_at, answer.covered_by) == (at, by)
 
 
+@pytest.mark.parametrize(("path", "by"), [("/proc/1", "proc"), ("/dev/shm/x", "tmpfs"), ("/sys", "sysfs")])
+def test_every_container_has_these_mounted(root: Root, path: str, by: str) -> None:
+    assert ask(root, path, tree({})).covered_by == by
+    assert ask(root, path, tree({}), mounts={path: "/mine"}).covered_by == "/mine"
+
+
 def test_symlinks_on_the_way_are_told_and_the_last_one_is_the_answer(root: Root) -> None:
     answer = ask(root, "/www/link", tree({"srv": {"link": symlink("a")}, "www": symlink("/srv")}))
     assert (answer.resolved, answer.via) == ("/srv/link", (("/www", "/srv"),))

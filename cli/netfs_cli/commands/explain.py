@@ -39,6 +39,8 @@ class Explanation:
     """``netfs lab break`` can inject it."""
     found: bool
     """This version looks for it."""
+    found_by: str | None = None
+    """The command that does, where it is neither ``netfs doctor`` nor ``netfs trace``."""
     try_it: tuple[str, ...] = ()
     """The commands that play it in a lab and show it."""
     schema: str = "netfs.fault/v1"
@@ -102,7 +104,8 @@ def _explanation(fault: Fault) -> Explanation:
         repair=fault.repair,
         seen=fault.seen,
         in_lab=fault.in_lab,
-        found=fault.found,
+        found=fault.found or fault.found_by is not None,
+        found_by=fault.found_by,
         try_it=_try_it(fault.slug) if fault.in_lab else (),
     )
 

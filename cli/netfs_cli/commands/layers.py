@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from netfs_cli import options, output
+from netfs_cli import options, output, terminal
 from netfs_cli.command import Group
 from netfs_cli.settings import Settings
 
@@ -50,21 +51,26 @@ def _stores(settings: Settings, root: str | None) -> Iterator[LayerStores]:
     """The stores that are meant, with a bar where it takes long."""
     import netfs
     from netfs_cli.progress import Progress
+    from netfs_cli.render.prose import count
 
+    started = perf_counter()
     with (
         Progress(root or "layers", unit="entries") as progress,
         netfs.layers(*settings.uris(), root=root, progress=lambda done: progress(done, None)) as stores,
     ):
+        if settings.verbose:
+            milliseconds = (perf_counter() - started) * 1000
+            terminal.note(f"read {count(len(stores.stores), 'store')} in {milliseconds:.0f} ms")
         yield stores
 
 
 @click.group(
     cls=Group,
     examples="""
-    netfs layers which pod-a /etc/hosts            which layer is this file from?
-    netfs layers show /var/lib/docker/overlay2/3f9a…   whose directory is this?
-    netfs layers usage                             where did the disk go?
-    netfs layers orphans --root /mnt/disk          what does nobody own?
+    netfs layers which pod-a /etc/hosts                 which layer is this file from?
+    netfs layers show /var/lib/docker/overlay2/3f9a…    whose directory is this?
+    netfs layers usage                                  where did the disk go?
+    netfs layers orphans --root /mnt/disk               what does nobody own?
     """,
 )
 @options.common
@@ -75,7 +81,7 @@ def layers() -> None:
     what else is mounted. Nothing is mounted, nothing is written, no engine is asked.
 
     TARGET is a pod, a container, an image, a layer's id, its short link name, a digest, or a path in a store; pod/…,
-    container/…, image/…, layer/… say which is meant.
+    container/…, image/…, layer/… say which is meant, NODE/… on which node.
     """
 
 
@@ -318,8 +324,8 @@ def verify(
 ) -> int:
     """Compare our merged view with the kernel's, where the overlay is mounted.
 
-    Compared are names, types, modes, owners, sizes, targets of symlinks and devices. A container that writes meanwhile
-    makes differences of its own.
+    Compared are names, types, modes, owners, sizes, targets of symlinks and devices; not what something else is mounted
+    over. A container that writes meanwhile makes differences of its own.
 
     Exit status: 0, 1 where they differ, 2 usage, 3 where nothing is mounted or it could not be compared.
     """

@@ -22,6 +22,8 @@ def fault(told: Explanation, ink: Ink, *, width: int | None) -> str:
     ]
     paragraphs = [("shows as", told.evidence), ("effect", told.effect), ("repair", told.repair), ("seen", told.seen)]
     lines += [f"  {ink.dim(f'{head:<9}')} {column(text, 12, width)}" for head, text in paragraphs if text]
+    if told.found_by is not None:
+        lines += [f"  {ink.dim('found by ')} {printable(told.found_by)}"]
     if not told.found:
         lines += ["", f"  {ink.dim('This version does not look for it.')}"]
     heads = ["try it", *[""] * len(told.try_it)]

@@ -28,7 +28,7 @@ def render(answer: Which, ink: Ink, *, wide: bool) -> str:
     if answer.merged:
         lines += ["", "Merged into it", *(line for each in answer.merged for line in _version(each, ink, wide))]
     if answer.shadowed:
-        word = "It shadows" if answer.provider is not None else "Below it"
+        word = "It shadows" if answer.provider is not None else "What the layers have there"
         lines += ["", word, *(line for each in answer.shadowed for line in _version(each, ink, wide))]
     return "\n".join([*lines, *tail(answer.notes, answer.gaps, ink)])
 
@@ -63,7 +63,7 @@ def _covered(answer: Which) -> str:
     """What the container's processes see instead."""
     at, by = printable(answer.covered_at), answer.covered_by
     if not by.startswith("/"):
-        return f"the container's processes see a {printable(by)} instead, mounted at {at}"
+        return f"the container's processes see a file system of type {printable(by)} instead, mounted at {at}"
     inside = posixpath.relpath(answer.resolved, answer.covered_at)
     seen = by if inside == "." else posixpath.join(by, inside)
     where = "it is mounted there" if inside == "." else f"{printable(by)} is mounted at {at}"
