@@ -115,7 +115,12 @@ def common(command: F) -> F:
 
 def reading(command: F) -> F:
     """What every command takes that reads nodes."""
-    return _source(_timeout(common(command)))
+    return locating(_timeout(command))
+
+
+def locating(command: F) -> F:
+    """What every command takes that asks sources where their nodes are, and waits for nobody."""
+    return _source(common(command))
 
 
 def output(*formats: str) -> Callable[[F], F]:

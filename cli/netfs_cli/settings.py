@@ -31,16 +31,23 @@ class Settings:
         """The named sources, else those of ``NETFS_SOURCE`` (separated by blanks), else none."""
         return self.sources or os.environ.get("NETFS_SOURCE", "").split()
 
+    def reachable(self) -> list[str]:
+        """As ``uris``. Raises SourceError where the kubeconfig's are meant: this version does not reach them."""
+        uris = self.uris()
+        if not uris and self.kubernetes:
+            from netfs.errors import SourceError
+
+            raise SourceError(
+                "reading a cluster through the Kubernetes API is not in this version",
+                hint="name the nodes with --source, for instance --source file:cluster.json.zst",
+            )
+        return uris
+
     def load(self) -> Cluster:
         """Read the sources. With none the library decides: a running lab, else this host."""
         import netfs
 
-        uris = self.uris()
-        if not uris and self.kubernetes:
-            raise netfs.SourceError(
-                "reading a cluster through the Kubernetes API is not in this version",
-                hint="name the nodes with --source, for instance --source file:cluster.json.zst",
-            )
+        uris = self.reachable()
         started = perf_counter()
         cluster = netfs.load(*uris, timeout=self.timeout)
         if self.verbose:

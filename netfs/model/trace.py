@@ -120,7 +120,9 @@ class Finding:
     """``node2/flannel.1``, ``pod-a/eth0``, ``node1``: what is defective."""
     evidence: str
     fix: str
-    """A shell command (or several, joined by ``&&``) that repairs it, run in ``netns`` of ``node``."""
+    """A shell command (or several, joined by ``&&``) that repairs it, run in ``netns`` of ``node``.
+
+    Words, where only its engine can do it."""
     node: str = ""
     netns: str = ""
 

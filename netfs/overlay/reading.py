@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from netfs.overlay.layer_stores import LayerStores
 
 READERS = {
-    "docker": "netfs.overlay.stores.docker",
-    "containerd": "netfs.overlay.stores.containerd",
-    "containers-storage": "netfs.overlay.stores.containers_storage",
+    "docker": "netfs.overlay.stores.docker.store",
+    "containerd": "netfs.overlay.stores.containerd.store",
+    "containers-storage": "netfs.overlay.stores.containers_storage.store",
 }
 USUAL = {
     "docker": "/var/lib/docker",

@@ -65,7 +65,10 @@ class Known:
 
 
 def resolve(known: Known, text: str, *, namespace: str = "", container: str = "") -> Target:
-    """What ``text`` names. ``container`` chooses one of a pod's. Raises EndpointError: unknown, or ambiguous."""
+    """What ``text`` names. ``namespace`` is that of pods named without one, ``container`` chooses one of a pod's.
+
+    Raises EndpointError: unknown, or ambiguous.
+    """
     text = text.rstrip("…") if "…" in text else text
     found = _found(known, text)
     node, _, rest = text.partition("/")
@@ -73,7 +76,7 @@ def resolve(known: Known, text: str, *, namespace: str = "", container: str = ""
         found = _found(known.on(node), rest)
     if container:
         found = [each for each in found if each.chain.container and container in _names(each.chain)]
-    found = _one_pod(found, namespace)
+    found = _one_pod(_in_namespace(found, text, namespace))
     if not found:
         raise _unknown(known, text, container)
     if len(found) > 1:
@@ -231,13 +234,26 @@ def _begins(identity: str, text: str) -> bool:
     return bool(identity) and (text in (identity, digits) or begins)
 
 
-def _one_pod(found: list[Target], namespace: str) -> list[Target]:
-    """Without what nobody means: a pod's sandbox, the same chain twice, other namespaces where one is preferred."""
+def _in_namespace(found: list[Target], text: str, namespace: str) -> list[Target]:
+    """Without the pods of other namespaces, where pods were named without one. Raises EndpointError: none is left."""
+    pods = [each for each in found if text in _pod(each.chain)]
+    if not namespace or not pods:
+        return found
+    kept = [each for each in pods if each.chain.container and each.chain.container.namespace == namespace]
+    if not kept:
+        there = ", ".join(sorted({each.chain.name for each in pods})[:12])
+        what = f"no pod {printable(text)!r} in namespace {printable(namespace)}"
+        raise UnknownTargetError(what, hint=f"there is {printable(there)}")
+    return kept
+
+
+def _one_pod(found: list[Target]) -> list[Target]:
+    """Without what nobody means: the same chain twice, a pod's sandbox, containers that have ended beside one that
+    runs."""
     distinct = {(each.chain.store.root, each.chain.store.path, each.chain.kind, each.chain.id): each for each in found}
     found = list(distinct.values())
     for keep in (
         lambda each: each.chain.container is None or each.chain.container.role != SANDBOX,
-        lambda each: not namespace or each.chain.container is None or each.chain.container.namespace == namespace,
         lambda each: each.chain.container is None or each.chain.container.state in ("", "running"),
     ):
         found = [each for each in found if keep(each)] or found if len(found) > 1 else found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from netfs.errors import UsageError
 from netfs.model.layer_answers import Version, Which
@@ -58,8 +58,16 @@ def whence(chain: Chain, trees: Opened, path: str, root: Root, naming: Naming) -
         error=errno.errorcode.get(error, str(error)) if error else "",
         covered_at=covered_at,
         covered_by=_mounts(chain).get(covered_at, ""),
+        notes=tuple(_notes(chain, held)),
         gaps=tuple(trees.gaps),
     )
+
+
+def _notes(chain: Chain, held: Sequence[Held]) -> Iterator[str]:
+    provider = next((each for each in held if each.fate == "provides"), None)
+    if provider is not None and provider.layer and chain.options.index and provider.status.st_nlink > 1:
+        if not stat.S_ISDIR(provider.status.st_mode):
+            yield "index=on: what was written by another of its hard links is in the work directory, and not looked for"
 
 
 def _mounts(chain: Chain) -> dict[str, str]:

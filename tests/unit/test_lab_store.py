@@ -14,8 +14,8 @@ import pytest
 from netfs.lab import image, plan, store
 from netfs.model.layers import Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import docker
 from netfs.overlay.stores.chain_id import chain_ids
+from netfs.overlay.stores.docker import store as docker
 
 
 @pytest.fixture

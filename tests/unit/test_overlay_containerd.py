@@ -11,8 +11,8 @@ import pytest
 from netfs.errors import SourceError
 from netfs.model.layers import Layer, Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import containerd
 from netfs.overlay.stores.containerd import files as containerd_files
+from netfs.overlay.stores.containerd import store as containerd
 from tests.unit.containerd_store import COMMITTED, GC, VIEW, ContainerdStore
 
 WEB = "docker.io/library/web:1"

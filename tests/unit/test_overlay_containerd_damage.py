@@ -10,8 +10,8 @@ import pytest
 
 from netfs.errors import SourceError
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import containerd
 from netfs.overlay.stores.containerd import files as containerd_files
+from netfs.overlay.stores.containerd import store as containerd
 from netfs.overlay.stores.containerd.content import Content, Manifest
 from tests.unit.containerd_store import COMMITTED, ContainerdStore
 

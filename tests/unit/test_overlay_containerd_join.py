@@ -11,7 +11,7 @@ import pytest
 
 from netfs.model.layers import Container, Image, Layer, Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import containerd
+from netfs.overlay.stores.containerd import store as containerd
 from netfs.overlay.stores.join import full_name, join
 from tests.unit.containerd_store import COMMITTED, ContainerdStore
 

@@ -11,8 +11,9 @@ import pytest
 
 from netfs.model.layers import Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import bolt, containerd
+from netfs.overlay.stores import bolt
 from netfs.overlay.stores.containerd import files as containerd_files
+from netfs.overlay.stores.containerd import store as containerd
 from tests.unit.bolt_writer import database
 from tests.unit.containerd_store import COMMITTED, ContainerdStore
 

@@ -14,7 +14,8 @@ import pytest
 from netfs.errors import SourceError
 from netfs.model.layers import HistoryLine, Layer, Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores.containers_storage import is_folder, read
+from netfs.overlay.stores.containers_storage.place import is_folder
+from netfs.overlay.stores.containers_storage.store import read
 from tests.unit.storage_store import StorageStore, conf, hexadecimal, link
 
 DIFF = "sha256:" + "1" * 64

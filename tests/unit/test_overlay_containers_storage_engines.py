@@ -15,7 +15,7 @@ import pytest
 
 from netfs.model.layers import Container, Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores.containers_storage import read
+from netfs.overlay.stores.containers_storage.store import read
 from tests.unit.storage_store import StorageStore, hexadecimal, leave_in_log
 
 UID = "8b1c7a39-9d0e-4a52-a3d0-0f1f7b4b6c11"

@@ -15,7 +15,7 @@ import pytest
 from netfs.errors import SourceError
 from netfs.model.layers import Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores.containers_storage import read
+from netfs.overlay.stores.containers_storage.store import read
 from tests.unit.storage_store import StorageStore, conf, hexadecimal, leave_in_log
 
 DIFF = "sha256:" + "1" * 64

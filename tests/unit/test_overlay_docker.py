@@ -12,7 +12,7 @@ import pytest
 from netfs.errors import SourceError
 from netfs.model.layers import Container, Layer, Store
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import docker
+from netfs.overlay.stores.docker import store as docker
 from tests.unit.bolt_writer import database
 from tests.unit.docker_store import DockerStore, hexadecimal, short
 

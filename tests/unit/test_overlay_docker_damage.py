@@ -12,9 +12,9 @@ from random import Random
 import pytest
 
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import docker
 from netfs.overlay.stores.docker import images as docker_images
 from netfs.overlay.stores.docker import layers as docker_layers
+from netfs.overlay.stores.docker import store as docker
 from netfs.overlay.stores.docker.layers import Records
 from netfs.overlay.stores.overlay_directories import LayerFolder
 from tests.unit.bolt_writer import database

@@ -121,11 +121,14 @@ def test_a_pod_of_several_containers_needs_one_named() -> None:
         resolve(several, "pod-a", container="other")
 
 
-def test_a_namespace_is_preferred_and_does_not_forbid() -> None:
+def test_a_namespace_is_that_of_pods_named_without_one() -> None:
     other = replace(POD, id="ab" * 32, namespace="other", layer=PLAIN_ONE.layer)
     both = known(store(containers=(POD, other)))
     assert resolve(both, "pod-a", namespace="other").chain.name == "other/pod-a/app"
-    assert resolve(known(), "pod-a", namespace="default").chain.name == "team/pod-a/app"
+    assert resolve(both, "team/pod-a", namespace="other").chain.name == "team/pod-a/app"
+    assert resolve(known(), "web", namespace="other").chain.name == "web"
+    with pytest.raises(EndpointError, match=r"no pod .pod-a. in namespace default .*team/pod-a/app"):
+        resolve(known(), "pod-a", namespace="default")
 
 
 def test_of_several_containers_the_running_one_is_meant() -> None:

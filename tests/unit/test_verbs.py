@@ -87,5 +87,5 @@ def test_demo_minds_how_each_step_ends_and_always_takes_the_lab_down(
     script(checkout / ".venv" / "bin" / "netfs", FAKE_NETFS.format(folder=checkout, slug=slug, status=status))
     assert run([str(checkout / ".ci" / "demo")], checkout).returncode == ends
     ran = (checkout / "ran").read_text().splitlines()
-    assert ran[-2].startswith("layers diff pod-a")
+    assert ran[-2].startswith("trace pod-a" if ends else "layers diff pod-a")
     assert ran[-1].startswith("lab down --name demo-")

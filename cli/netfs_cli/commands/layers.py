@@ -53,10 +53,11 @@ def _stores(settings: Settings, root: str | None) -> Iterator[LayerStores]:
     from netfs_cli.progress import Progress
     from netfs_cli.render.prose import count
 
+    sources = settings.uris() if root is not None else settings.reachable()
     started = perf_counter()
     with (
         Progress(root or "layers", unit="entries") as progress,
-        netfs.layers(*settings.uris(), root=root, progress=lambda done: progress(done, None)) as stores,
+        netfs.layers(*sources, root=root, progress=lambda done: progress(done, None)) as stores,
     ):
         if settings.verbose:
             milliseconds = (perf_counter() - started) * 1000
@@ -97,7 +98,7 @@ def layers() -> None:
 @options.output(*FORMS)
 @options.write("-w", "--write")
 @_root
-@options.reading
+@options.locating
 @click.pass_obj
 def ls(settings: Settings, no_sizes: bool, output_form: str, write: str | None, root: str | None) -> int:
     """List the chains: containers, images, what a builder or a snapshot holds, what nobody owns.
@@ -132,7 +133,7 @@ def ls(settings: Settings, no_sizes: bool, output_form: str, write: str | None, 
 @options.write("-w", "--write")
 @options.namespace
 @_root
-@options.reading
+@options.locating
 @click.pass_obj
 def show(settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None) -> int:
     """Show a chain top to bottom: what each layer adds, changes and hides, and whose it is.
@@ -165,7 +166,7 @@ def show(settings: Settings, target: str, container: str, output_form: str, writ
 @options.write("-w", "--write")
 @options.namespace
 @_root
-@options.reading
+@options.locating
 @click.pass_obj
 def which(
     settings: Settings,
@@ -209,7 +210,7 @@ def which(
 @options.write("-w", "--write")
 @options.namespace
 @_root
-@options.reading
+@options.locating
 @click.pass_obj
 def diff(settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None) -> int:
     """Tell what a container changed in its image: A added, C changed, D deleted.
@@ -243,7 +244,7 @@ def diff(settings: Settings, target: str, container: str, output_form: str, writ
 @options.write("-w", "--write")
 @options.namespace
 @_root
-@options.reading
+@options.locating
 @click.pass_obj
 def usage(
     settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None
@@ -275,7 +276,7 @@ def usage(
 @options.output(*FORMS)
 @options.write("-w", "--write")
 @_root
-@options.reading
+@options.locating
 @click.pass_obj
 def orphans(settings: Settings, output_form: str, write: str | None, root: str | None) -> int:
     """List directories that no image and no container owns, dangling links, and layers that are missing.
@@ -311,7 +312,7 @@ def orphans(settings: Settings, output_form: str, write: str | None, root: str |
 @options.write("-w", "--write")
 @options.namespace
 @_root
-@options.reading
+@options.locating
 @click.pass_obj
 def verify(
     settings: Settings,

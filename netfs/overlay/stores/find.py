@@ -14,7 +14,10 @@ from dataclasses import dataclass
 
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import configured, containerd, containers_storage, docker, documents
+from netfs.overlay.stores import configured, documents
+from netfs.overlay.stores.containerd import place as containerd
+from netfs.overlay.stores.containers_storage import place as containers_storage
+from netfs.overlay.stores.docker import place as docker
 
 DOCKER, CONTAINERD, CONTAINERS_STORAGE = "docker", "containerd", "containers-storage"
 

@@ -20,7 +20,7 @@ from netfs.overlay.changes.diff import diff
 from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.tree import Stack
 from netfs.overlay.merge.view import View
-from netfs.overlay.stores import containerd as reader
+from netfs.overlay.stores.containerd import store as reader
 from netfs.overlay.stores.find import find
 from tests.conformance.stores import agreement, containerd
 from tests.conformance.stores.containerd import APP, DEEP, ORPHAN, OTHER, SNAPSHOTS, STORE, Containerd

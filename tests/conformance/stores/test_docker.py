@@ -20,7 +20,7 @@ from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.trail import trail
 from netfs.overlay.merge.tree import Stack
 from netfs.overlay.merge.view import View
-from netfs.overlay.stores import docker as reader
+from netfs.overlay.stores.docker import store as reader
 from netfs.overlay.stores.find import find
 from tests.conformance.stores import agreement, docker
 from tests.conformance.stores.docker import DANGLING, ORPHAN, STORE, Docker

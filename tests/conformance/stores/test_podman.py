@@ -17,7 +17,7 @@ from netfs.overlay.changes.diff import diff
 from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.tree import Stack
 from netfs.overlay.merge.view import View
-from netfs.overlay.stores import containers_storage as reader
+from netfs.overlay.stores.containers_storage import store as reader
 from netfs.overlay.stores.find import find
 from tests.conformance.stores import agreement
 from tests.conformance.stores.listing import untouched

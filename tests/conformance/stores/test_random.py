@@ -10,7 +10,7 @@ from netfs.overlay.changes.account import account
 from netfs.overlay.changes.diff import diff
 from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.view import View
-from netfs.overlay.stores import docker as reader
+from netfs.overlay.stores.docker import store as reader
 from tests.conformance.stores import agreement
 from tests.conformance.stores.docker import STORE, Docker, options
 from tests.conformance.stores.scripts import script

@@ -1,5 +1,4 @@
-"""containerd's store: its overlayfs snapshotter, and Docker's image store from version 29 on."""
+"""containerd's store: its overlayfs snapshotter, and Docker's image store from version 29 on.
 
-from netfs.overlay.stores.containerd.store import is_folder, is_root, read
-
-__all__ = ["is_folder", "is_root", "read"]
+``place`` recognises it; ``store`` reads it, and is imported for a store that is there.
+"""

@@ -21,13 +21,12 @@ from netfs.overlay.stores import bolt, documents
 from netfs.overlay.stores.bolt import Bolt, BoltError
 from netfs.overlay.stores.containerd.metadata import Metadata
 from netfs.overlay.stores.containerd.metadata import read as read_metadata
+from netfs.overlay.stores.containerd.place import METADATA, SNAPSHOTS
 from netfs.overlay.stores.containerd.snapshots import SnapshotDirectory, Snapshots
 from netfs.overlay.stores.containerd.snapshots import directories as read_directories
 from netfs.overlay.stores.containerd.snapshots import read as read_snapshots
 from netfs.overlay.stores.containerd.values import Records
 
-METADATA = "io.containerd.metadata.v1.bolt/meta.db"
-SNAPSHOTS = "metadata.db"
 _TRIES = 12
 _PAUSE_S = 0.005
 _WAITS = 3

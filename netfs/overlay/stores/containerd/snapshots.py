@@ -23,8 +23,6 @@ from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.bolt import Bolt
 from netfs.overlay.stores.containerd.values import Fields, Records, moment, signed, text, unsigned
 
-FOLDER = "io.containerd.snapshotter.v1."
-"""Begins the name of a snapshotter's folder."""
 VIEW, ACTIVE, COMMITTED = 1, 2, 3
 _MOST_SNAPSHOTS = 50_000
 _MOST_LOWER = 500

@@ -25,17 +25,14 @@ from netfs.model.layers import OWNERS, MountOptions, Store
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
-from netfs.overlay.stores.containerd import containers, files, images, layers
+from netfs.overlay.stores.containerd import containers, files, images, layers, place
 from netfs.overlay.stores.containerd.containers import Places
 from netfs.overlay.stores.containerd.content import Content
-from netfs.overlay.stores.containerd.files import METADATA, SNAPSHOTS
 from netfs.overlay.stores.containerd.layers import Owners
 from netfs.overlay.stores.containerd.metadata import Metadata
-from netfs.overlay.stores.containerd.snapshots import FOLDER
+from netfs.overlay.stores.containerd.place import DRIVERS, FOLDER, SNAPSHOTS
 
 CONTENT = "io.containerd.content.v1.content"
-DRIVERS = ("overlayfs", "fuse-overlayfs")
-"""Snapshotters of one layout; the first that has snapshots is read."""
 _CONFIG = "/etc/containerd/config.toml"
 _CONFIG_BYTES = 1 << 20
 _ROOT = "/var/lib/containerd"
@@ -52,25 +49,15 @@ _OVERFLOW_UID = 65534
 """Of files whose owner has no place in our user namespace."""
 
 
-def is_root(root: Root, path: str) -> bool:
-    """Whether there is a root of containerd's at ``path``, or a copy of the parts that matter."""
-    return bool(_folders(root, path))
-
-
-def is_folder(root: Root, path: str) -> bool:
-    """Whether the folder of a snapshotter itself is at ``path``: its database and its directories."""
-    return _is_there(root, posixpath.join(path, SNAPSHOTS)) and root.is_directory(posixpath.join(path, "snapshots"))
-
-
 def read(root: Root, path: str) -> Store:
     """Read the root at ``path``; or a snapshotter's folder that is all there is.
 
     Raises SourceError where ``path`` is neither.
     """
-    folders = _folders(root, path)
+    folders = place.folders(root, path)
     if folders:
         return _read(root, path, *next((one for one in folders if _used(root, one[1])), folders[0]))
-    if is_folder(root, path):
+    if place.is_folder(root, path):
         name = posixpath.basename(path.rstrip("/")).removeprefix(FOLDER)
         return _read(root, path, name if name in DRIVERS else DRIVERS[0], path)
     names = documents.names(root, path)
@@ -104,24 +91,9 @@ def _read(root: Root, path: str, driver: str, folder: str) -> Store:
     )
 
 
-def _folders(root: Root, path: str) -> list[tuple[str, str]]:
-    """Drivers and their folders below a root, as far as they are there; the first one's where only meta.db is."""
-    folders = [(driver, posixpath.join(path, f"{FOLDER}{driver}")) for driver in DRIVERS]
-    there = [one for one in folders if root.is_directory(one[1])]
-    return there or (folders[:1] if _is_there(root, posixpath.join(path, METADATA)) else [])
-
-
 def _used(root: Root, folder: str) -> bool:
     names = documents.names(root, posixpath.join(folder, "snapshots"))
     return not isinstance(names, Gap) and bool(names)
-
-
-def _is_there(root: Root, path: str) -> bool:
-    try:
-        root.status(path)
-    except OSError:
-        return False
-    return True
 
 
 def _notes(metadata: Metadata, driver: str) -> tuple[str, ...]:

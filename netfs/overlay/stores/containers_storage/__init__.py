@@ -1,5 +1,4 @@
-"""containers-storage: the store of Podman, Buildah and CRI-O."""
+"""containers-storage: the store of Podman, Buildah and CRI-O.
 
-from netfs.overlay.stores.containers_storage.store import is_folder, read
-
-__all__ = ["is_folder", "read"]
+``place`` recognises it; ``store`` reads it, and is imported for a store that is there.
+"""

@@ -32,19 +32,7 @@ from netfs.overlay.stores.containers_storage.records import read as read_records
 
 ENGINE = "containers-storage"
 DRIVER = "overlay"
-_OF_THE_DRIVER = frozenset((".has-mount-program", "staging", "tempdirs"))
 _LISTS = ("overlay-layers", "overlay-images", "overlay-containers")
-
-
-def is_folder(root: Root, path: str) -> bool:
-    """Whether a folder of layers that stands alone is this driver's, and not Docker's, which looks much the same.
-
-    Its driver leaves files of its own there; and a base layer has ``empty``, to be mounted above (``overlay.go``).
-    """
-    names = documents.names(root, path)
-    if isinstance(names, Gap) or "l" not in names:
-        return False
-    return not _OF_THE_DRIVER.isdisjoint(names) or any(root.is_directory(f"{path}/{name}/empty") for name in names)
 
 
 def read(root: Root, path: str) -> Store:

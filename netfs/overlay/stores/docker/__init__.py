@@ -1,5 +1,4 @@
-"""Docker's own store: the ``overlay2`` graph driver, or what a folder of it holds."""
+"""Docker's own store: the ``overlay2`` graph driver, or what a folder of it holds.
 
-from netfs.overlay.stores.docker.store import is_folder, is_root, read
-
-__all__ = ["is_folder", "is_root", "read"]
+``place`` recognises it; ``store`` reads it, and is imported for a store that is there.
+"""

@@ -29,34 +29,12 @@ from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents, overlay_directories
 from netfs.overlay.stores.docker import buildkit, containers, images, layers
 from netfs.overlay.stores.docker.layers import Records
-from netfs.overlay.stores.overlay_directories import LINKS, LayerFolder, component
+from netfs.overlay.stores.docker.place import DRIVER, is_folder, is_root
+from netfs.overlay.stores.overlay_directories import LayerFolder, component
 
-DRIVER = "overlay2"
-_FAMILIAR = frozenset({"buildkit", "engine-id", "image", "network", DRIVER, "rootfs", "swarm", "volumes"})
-"""Names in a data root, beside ``containers``."""
 _REMAPPED = re.compile(r"[0-9]+\.[0-9]+")
 """The data root of a daemon that maps users is named after the first of them (moby ``daemon/daemon_unix.go``)."""
 _ROOTLESS = "/.local/share/docker"
-
-
-def is_root(root: Root, path: str) -> bool:
-    """Whether there is a data root of Docker's at ``path``, or a copy of the parts that matter."""
-    names = documents.names(root, path)
-    if isinstance(names, Gap):
-        return False
-    return (
-        ("containers" in names and len(_FAMILIAR.intersection(names)) > 1)
-        or root.is_directory(posixpath.join(path, DRIVER, LINKS))
-        or root.is_directory(posixpath.join(path, "image", DRIVER, "layerdb"))
-    )
-
-
-def is_folder(root: Root, path: str) -> bool:
-    """Whether the folder ``overlay2`` itself is at ``path``: links, and a directory that holds a layer."""
-    names = documents.names(root, path)
-    if isinstance(names, Gap) or LINKS not in names:
-        return False
-    return any(root.is_directory(posixpath.join(path, name, "diff")) for name in names)
 
 
 def read(root: Root, path: str) -> Store:
