@@ -249,7 +249,8 @@ def _in_namespace(found: list[Target], text: str, namespace: str) -> list[Target
 
 def _one_pod(found: list[Target]) -> list[Target]:
     """Without what nobody means: the same chain twice, a pod's sandbox, containers that have ended beside one that
-    runs."""
+    runs.
+    """
     distinct = {(each.chain.store.root, each.chain.store.path, each.chain.kind, each.chain.id): each for each in found}
     found = list(distinct.values())
     for keep in (
