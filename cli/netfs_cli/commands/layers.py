@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -15,8 +16,11 @@ from netfs_cli.command import Group
 from netfs_cli.settings import Settings
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from netfs.model.layer_answers import Verified
     from netfs.overlay.layer_stores import LayerStores
+    from netfs_cli.render.ink import Ink
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMS = ("text", "wide", "json", "yaml")
@@ -30,39 +34,81 @@ class Verification:
     schema: str = "netfs.verify/v1"
 
 
-def _root(command: F) -> F:
-    return click.option(
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which stores are asked, and how the answer is wanted."""
+
+    settings: Settings
+    root: str | None
+    form: str
+    write: str | None
+    container: str = ""
+
+    @property
+    def choice(self) -> dict[str, str]:
+        """Which of several of one name."""
+        return {"namespace": self.settings.namespace or "", "container": self.container}
+
+    @contextmanager
+    def stores(self) -> Iterator[LayerStores]:
+        """The stores that are meant, with a bar where it takes long."""
+        import netfs
+        from netfs_cli.progress import Progress
+        from netfs_cli.render.prose import count
+
+        sources = self.settings.uris() if self.root is not None else self.settings.reachable()
+        started = perf_counter()
+        with (
+            Progress(self.root or "layers", unit="entries") as progress,
+            netfs.layers(*sources, root=self.root, progress=lambda done: progress(done, None)) as stores,
+        ):
+            if self.settings.verbose:
+                milliseconds = (perf_counter() - started) * 1000
+                terminal.note(f"read {count(len(stores.stores), 'store')} in {milliseconds:.0f} ms")
+            yield stores
+
+    def show(self, answer: DataclassInstance, render: Callable[[Ink, bool], str]) -> None:
+        """Show the answer; ``render`` draws it, with all that is known where it is to be wide."""
+        wide = self.form == "wide"
+        output.show(answer, lambda ink, _: render(ink, wide), settings=self.settings, form=self.form, write=self.write)
+
+
+def _asking(command: F) -> F:
+    """Options that say where is asked and how the answer is wanted; the command gets them as ``Asked``."""
+
+    @options.output(*FORMS)
+    @options.write("-w", "--write")
+    @click.option(
         "--root",
         metavar="DIR",
         type=click.Path(file_okay=False),
         help="Read the stores below DIR: a disk image that is mounted, a store that was copied off a machine, or an "
         "engine's folder. No engine need run.",
-    )(command)
+    )
+    @options.locating
+    @click.pass_obj
+    @wraps(command)
+    def asked(settings: Settings, /, **words: Any) -> int:
+        place, form, write = (words.pop(name) for name in ("root", "output_form", "write"))
+        answered: int = command(Asked(settings, place, form, write, words.pop("container", "")), **words)
+        return answered
+
+    return cast("F", asked)
 
 
-def _chosen(command: F) -> F:
-    return click.option(
-        "-c", "--container", metavar="NAME", default="", help="Which container of a pod that has several."
-    )(command)
+def _target(metavar: str = "TARGET") -> Callable[[F], F]:
+    """The chain that is meant, and the options that choose one of several of that name."""
 
+    def with_target(command: F) -> F:
+        chosen = click.option(
+            "-c", "--container", metavar="NAME", default="", help="Which container of a pod that has several."
+        )(options.namespace(command))
+        optional = metavar.startswith("[")
+        return click.argument("target", metavar=metavar, required=not optional, default="" if optional else None)(
+            chosen
+        )
 
-@contextmanager
-def _stores(settings: Settings, root: str | None) -> Iterator[LayerStores]:
-    """The stores that are meant, with a bar where it takes long."""
-    import netfs
-    from netfs_cli.progress import Progress
-    from netfs_cli.render.prose import count
-
-    sources = settings.uris() if root is not None else settings.reachable()
-    started = perf_counter()
-    with (
-        Progress(root or "layers", unit="entries") as progress,
-        netfs.layers(*sources, root=root, progress=lambda done: progress(done, None)) as stores,
-    ):
-        if settings.verbose:
-            milliseconds = (perf_counter() - started) * 1000
-            terminal.note(f"read {count(len(stores.stores), 'store')} in {milliseconds:.0f} ms")
-        yield stores
+    return with_target
 
 
 @click.group(
@@ -95,12 +141,8 @@ def layers() -> None:
     """,
 )
 @click.option("--no-sizes", is_flag=True, help="Measure nothing: at once, however large the stores are.")
-@options.output(*FORMS)
-@options.write("-w", "--write")
-@_root
-@options.locating
-@click.pass_obj
-def ls(settings: Settings, no_sizes: bool, output_form: str, write: str | None, root: str | None) -> int:
+@_asking
+def ls(asked: Asked, no_sizes: bool) -> int:
     """List the chains: containers, images, what a builder or a snapshot holds, what nobody owns.
 
     OWN is what no other chain has: what comes free with it. SHARED is in layers that others have too. A chain of kind
@@ -110,12 +152,9 @@ def ls(settings: Settings, no_sizes: bool, output_form: str, write: str | None, 
     """
     from netfs_cli.render.layers import listing
 
-    with _stores(settings, root) as stores:
+    with asked.stores() as stores:
         answer = stores.ls(sizes=not no_sizes)
-    wide = output_form == "wide"
-    output.show(
-        answer, lambda ink, _: listing.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
-    )
+    asked.show(answer, lambda ink, wide: listing.render(answer, ink, wide=wide))
     return 3 if answer.gaps else 0
 
 
@@ -127,27 +166,18 @@ def ls(settings: Settings, no_sizes: bool, output_form: str, write: str | None, 
     netfs layers show /var/lib/docker/overlay2/3f9a…/diff
     """,
 )
-@click.argument("target", metavar="TARGET")
-@_chosen
-@options.output(*FORMS)
-@options.write("-w", "--write")
-@options.namespace
-@_root
-@options.locating
-@click.pass_obj
-def show(settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None) -> int:
+@_target()
+@_asking
+def show(asked: Asked, target: str) -> int:
     """Show a chain top to bottom: what each layer adds, changes and hides, and whose it is.
 
     Exit status: 0, 2 where nothing is called so, 3 where a layer is missing or could not be read.
     """
     from netfs_cli.render.layers import chain
 
-    with _stores(settings, root) as stores:
-        answer = stores.show(target, namespace=settings.namespace or "", container=container)
-    wide = output_form == "wide"
-    output.show(
-        answer, lambda ink, _: chain.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
-    )
+    with asked.stores() as stores:
+        answer = stores.show(target, **asked.choice)
+    asked.show(answer, lambda ink, wide: chain.render(answer, ink, wide=wide))
     return 3 if answer.gaps else 0
 
 
@@ -159,24 +189,10 @@ def show(settings: Settings, target: str, container: str, output_form: str, writ
     netfs layers which web /etc/nginx/nginx.conf -o json | jq .provider.created_by
     """,
 )
-@click.argument("target", metavar="TARGET")
+@_target()
 @click.argument("path", metavar="PATH")
-@_chosen
-@options.output(*FORMS)
-@options.write("-w", "--write")
-@options.namespace
-@_root
-@options.locating
-@click.pass_obj
-def which(
-    settings: Settings,
-    target: str,
-    path: str,
-    container: str,
-    output_form: str,
-    write: str | None,
-    root: str | None,
-) -> int:
+@_asking
+def which(asked: Asked, target: str, path: str) -> int:
     """Name the layer that provides a file, and every layer that it shadows.
 
     Symlinks on the way to PATH are followed as the container would; PATH itself is not.
@@ -185,12 +201,9 @@ def which(
     """
     from netfs_cli.render.layers import versions
 
-    with _stores(settings, root) as stores:
-        answer = stores.which(target, path, namespace=settings.namespace or "", container=container)
-    wide = output_form == "wide"
-    output.show(
-        answer, lambda ink, _: versions.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
-    )
+    with asked.stores() as stores:
+        answer = stores.which(target, path, **asked.choice)
+    asked.show(answer, lambda ink, wide: versions.render(answer, ink, wide=wide))
     if answer.gaps:
         return 3
     return 0 if answer.provider is not None and not answer.error else 1
@@ -204,15 +217,9 @@ def which(
     netfs layers diff web -o json | jq -r '.changes[] | select(.kind == "D") | .path'
     """,
 )
-@click.argument("target", metavar="TARGET")
-@_chosen
-@options.output(*FORMS)
-@options.write("-w", "--write")
-@options.namespace
-@_root
-@options.locating
-@click.pass_obj
-def diff(settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None) -> int:
+@_target()
+@_asking
+def diff(asked: Asked, target: str) -> int:
     """Tell what a container changed in its image: A added, C changed, D deleted.
 
     Of an image or a layer: what its uppermost layer changed in those below it.
@@ -221,12 +228,9 @@ def diff(settings: Settings, target: str, container: str, output_form: str, writ
     """
     from netfs_cli.render.layers import changes
 
-    with _stores(settings, root) as stores:
-        answer = stores.diff(target, namespace=settings.namespace or "", container=container)
-    wide = output_form == "wide"
-    output.show(
-        answer, lambda ink, _: changes.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
-    )
+    with asked.stores() as stores:
+        answer = stores.diff(target, **asked.choice)
+    asked.show(answer, lambda ink, wide: changes.render(answer, ink, wide=wide))
     return 3 if answer.gaps else 0
 
 
@@ -238,17 +242,9 @@ def diff(settings: Settings, target: str, container: str, output_form: str, writ
     netfs layers usage --root /mnt/disk -o json
     """,
 )
-@click.argument("target", metavar="[TARGET]", required=False, default="")
-@_chosen
-@options.output(*FORMS)
-@options.write("-w", "--write")
-@options.namespace
-@_root
-@options.locating
-@click.pass_obj
-def usage(
-    settings: Settings, target: str, container: str, output_form: str, write: str | None, root: str | None
-) -> int:
+@_target("[TARGET]")
+@_asking
+def usage(asked: Asked, target: str) -> int:
     """Tell where the disk went: bytes on disk of every layer, image and container.
 
     What several have is counted once. WASTED is what a later layer hides; the efficiency is the share that is seen.
@@ -257,12 +253,9 @@ def usage(
     """
     from netfs_cli.render.layers import disk
 
-    with _stores(settings, root) as stores:
-        answer = stores.usage(target, namespace=settings.namespace or "", container=container)
-    wide = output_form == "wide"
-    output.show(
-        answer, lambda ink, _: disk.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
-    )
+    with asked.stores() as stores:
+        answer = stores.usage(target, **asked.choice)
+    asked.show(answer, lambda ink, wide: disk.render(answer, ink, wide=wide))
     return 3 if answer.gaps else 0
 
 
@@ -273,12 +266,8 @@ def usage(
     netfs layers orphans --root /mnt/disk -o json | jq -r '.orphans[].path'
     """,
 )
-@options.output(*FORMS)
-@options.write("-w", "--write")
-@_root
-@options.locating
-@click.pass_obj
-def orphans(settings: Settings, output_form: str, write: str | None, root: str | None) -> int:
+@_asking
+def orphans(asked: Asked) -> int:
     """List directories that no image and no container owns, dangling links, and layers that are missing.
 
     Nothing is ever deleted: the engine does that. An engine that runs may be about to name what it has just made.
@@ -287,12 +276,9 @@ def orphans(settings: Settings, output_form: str, write: str | None, root: str |
     """
     from netfs_cli.render.layers import unowned
 
-    with _stores(settings, root) as stores:
+    with asked.stores() as stores:
         answer = stores.orphans()
-    wide = output_form == "wide"
-    output.show(
-        answer, lambda ink, _: unowned.render(answer, ink, wide=wide), settings=settings, form=output_form, write=write
-    )
+    asked.show(answer, lambda ink, wide: unowned.render(answer, ink, wide=wide))
     if any(finding.severity == "error" for finding in answer.findings):
         return 1
     return 3 if answer.undecided or answer.gaps else 0
@@ -305,24 +291,10 @@ def orphans(settings: Settings, output_form: str, write: str | None, root: str |
     netfs layers verify pod-a --content
     """,
 )
-@click.argument("target", metavar="[TARGET]", required=False, default="")
-@_chosen
+@_target("[TARGET]")
 @click.option("--content", is_flag=True, help="Compare the bytes of files as well.")
-@options.output(*FORMS)
-@options.write("-w", "--write")
-@options.namespace
-@_root
-@options.locating
-@click.pass_obj
-def verify(
-    settings: Settings,
-    target: str,
-    container: str,
-    content: bool,
-    output_form: str,
-    write: str | None,
-    root: str | None,
-) -> int:
+@_asking
+def verify(asked: Asked, target: str, content: bool) -> int:
     """Compare our merged view with the kernel's, where the overlay is mounted.
 
     Compared are names, types, modes, owners, sizes, targets of symlinks and devices; not what something else is mounted
@@ -332,13 +304,9 @@ def verify(
     """
     from netfs_cli.render.layers import verified
 
-    with _stores(settings, root) as stores:
-        found = stores.verify(target, content=content, namespace=settings.namespace or "", container=container)
-    answer = Verification(found)
-    wide = output_form == "wide"
-    output.show(
-        answer, lambda ink, _: verified.render(found, ink, wide=wide), settings=settings, form=output_form, write=write
-    )
+    with asked.stores() as stores:
+        found = stores.verify(target, content=content, **asked.choice)
+    asked.show(Verification(found), lambda ink, wide: verified.render(found, ink, wide=wide))
     if any(each.differences and not each.gaps for each in found):
         return 1
     return 3 if any(each.gaps for each in found) else 0

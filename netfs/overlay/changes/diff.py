@@ -27,6 +27,7 @@ from netfs.model.layers import Change
 from netfs.overlay.changes.lockstep import Unread
 from netfs.overlay.merge.lookup import Directories
 from netfs.overlay.merge.node import Node
+from netfs.overlay.merge.trail import TYPES
 from netfs.overlay.merge.tree import Stack, Status
 from netfs.overlay.merge.view import View
 
@@ -34,15 +35,6 @@ CAPABILITY = "security.capability"
 PATH_MAX = 4096
 """Docker opens files by their paths: no directory that is deeper can be told."""
 _SECOND = 1_000_000_000
-_TYPES = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFCHR: "char",
-    stat.S_IFBLK: "block",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-}
 
 
 def diff(stack: Stack, of: int = 0, unread: list[Unread] | None = None) -> Iterator[Change]:
@@ -143,7 +135,7 @@ class _Comparison:
             return None
 
     def _change(self, kind: str, path: str, node: Node) -> Change:
-        type = _TYPES.get(stat.S_IFMT(node.parts[0].status.st_mode), "file")
+        type = TYPES.get(stat.S_IFMT(node.parts[0].status.st_mode), "file")
         held = (each for _, each in self._then.walk(node)) if kind == "D" and node.directories else (node,)
         return Change(kind, path, type, _size(held))
 
