@@ -19,6 +19,7 @@ from netfs.lab.faults import Fault
 from netfs.lab.state import LabState
 from netfs.model.kubernetes import LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from netfs.model.trace import Finding, Trace
+from tests.kernel.sampled import sampled
 
 HEADERS = {"icmp": 8, "tcp": 20, "udp": 8}
 """Bytes of transport header that the lab's probe adds to its payload."""
@@ -102,14 +103,14 @@ def traced(lab: LabState, fault: Fault) -> tuple[Trace, tuple[Finding, ...]]:
     return answer, cluster.findings()
 
 
-@pytest.mark.parametrize("slug", sorted(faults.catalogue()))
+@pytest.mark.parametrize("slug", sampled(sorted(faults.catalogue())))
 def test_the_trace_agrees_with_the_kernel_and_the_fix_repairs(lab: LabState, slug: str) -> None:
     """Verdict, finding and fix of one fault."""
     play(lab, slug)
 
 
 @pytest.mark.parametrize("mode", ["iptables-legacy", "nftables"])
-@pytest.mark.parametrize("slug", OF_RULES)
+@pytest.mark.parametrize("slug", sampled(OF_RULES))
 def test_what_kube_proxy_writes_is_judged_alike_in_its_other_modes(lab: LabState, slug: str, mode: str) -> None:
     """As above; iptables is the mode of above."""
     play(lab, slug)

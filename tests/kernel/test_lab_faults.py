@@ -14,6 +14,7 @@ import pytest
 import netfs.lab
 from netfs.lab import faults, inside, member, probe
 from netfs.lab.state import LabState
+from tests.kernel.sampled import sampled
 
 _PATIENCE = 0.25
 """Seconds to wait for an answer that should not come."""
@@ -118,7 +119,7 @@ def _settled_differences(lab: LabState, before: dict[str, list[str]]) -> list[st
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("slug", sorted(faults.catalogue()))
+@pytest.mark.parametrize("slug", sampled(sorted(faults.catalogue())))
 def test_fault_harms_as_declared_and_repair_undoes_it_exactly(
     labs: Callable[[faults.Fault], LabState], slug: str
 ) -> None:

@@ -19,6 +19,7 @@ from netfs.errors import LabError, UsageError
 from netfs.lab import cgroups, faults, lifecycle, probe, state
 from netfs.lab.state import LabState
 from tests.kernel.another_user import PYTHON, readable_library
+from tests.kernel.sampled import sampled
 
 ROOT = Path(netfs.lab.__file__).parents[2]
 KINDS = ("net", "mnt", "uts", "pid", "ipc", "user")
@@ -239,7 +240,7 @@ def start_up(name: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("milliseconds", [0, 60, 100, 150, 250, 400])
+@pytest.mark.parametrize("milliseconds", sampled([0, 60, 100, 150, 250, 400]))
 @pytest.mark.parametrize("whom", ["caller", "supervisor"])
 def test_killed_while_building_it_leaves_nothing_after_down(name: str, whom: str, milliseconds: int) -> None:
     caller = start_up(name)

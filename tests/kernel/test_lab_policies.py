@@ -25,6 +25,7 @@ from netfs.model.kubernetes import (
     PolicyRule,
     Requirement,
 )
+from tests.kernel.sampled import sampled
 
 pytestmark = pytest.mark.kernel
 
@@ -190,7 +191,7 @@ def _random_peer(dice: random.Random) -> PolicyPeer:
     )
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", sampled(range(12)))
 def test_netfs_judges_policies_as_they_are_enforced(lab: LabState, seed: int) -> None:
     policies = _random(random.Random(seed))
     objects = enforce(lab, policies)

@@ -35,13 +35,6 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return made
 
 
-@pytest.fixture(autouse=True)
-def no_process_is_left() -> Iterator[None]:
-    yield
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-
-
 def counted(layers: list[Path], apart: Apart | None, unread: list[Unread] | None = None) -> tuple[Account, ...]:
     with Root() as root:
         stack = Stack([root.tree(str(layer), userxattr=True).root for layer in layers])
@@ -49,8 +42,8 @@ def counted(layers: list[Path], apart: Apart | None, unread: list[Unread] | None
 
 
 @pytest.fixture
-def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The processes that were made."""
+def forks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The processes that were made: none of them may be left."""
     made: list[int] = []
     fork = os.fork
 
@@ -62,7 +55,10 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(os, "fork", noted)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    return made
+    yield made
+    for pid in made:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 def test_two_processes_count_what_one_counts(layers: list[Path], forks: list[int]) -> None:
