@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import click
 
@@ -16,9 +16,7 @@ from netfs_cli.command import Group
 from netfs_cli.settings import Settings
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    from netfs.model.layer_answers import Verified
+    from netfs.model.layer_answers import ChainShown, Diff, Layers, Orphans, Usage, Verified, Which
     from netfs.overlay.layer_stores import LayerStores
     from netfs_cli.render.ink import Ink
 
@@ -32,6 +30,9 @@ class Verification:
 
     mounts: tuple[Verified, ...]
     schema: str = "netfs.verify/v1"
+
+
+Answer: TypeAlias = "Layers | ChainShown | Which | Diff | Usage | Orphans | Verification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Asked:
                 terminal.note(f"read {count(len(stores.stores), 'store')} in {milliseconds:.0f} ms")
             yield stores
 
-    def show(self, answer: DataclassInstance, render: Callable[[Ink, bool], str]) -> None:
+    def show(self, answer: Answer, render: Callable[[Ink, bool], str]) -> None:
         """Show the answer; ``render`` draws it, with all that is known where it is to be wide."""
         wide = self.form == "wide"
         output.show(answer, lambda ink, _: render(ink, wide), settings=self.settings, form=self.form, write=self.write)
