@@ -63,7 +63,7 @@ def _read_root(root: Root, path: str) -> Store:
     if any(root.is_directory(posixpath.join(place, name)) for name in layers.absent(folder, records)):
         folder = overlay_directories.read(root, place)  # a container was made in between
     drivers = Counter(driver for driver in found.drivers.values() if driver)
-    elsewhere = _elsewhere(root, posixpath.join(path, "image"), drivers)
+    elsewhere = _elsewhere(root, posixpath.join(path, "image"), drivers, layers=bool(folder.directories))
     gaps = (*folder.gaps, *listed.gaps, *mounts.gaps, *stored.gaps, *found.gaps, *cache.gaps)
     return Store(
         engine="docker",
@@ -97,14 +97,18 @@ def _read_folder(root: Root, path: str) -> Store:
     )
 
 
-def _elsewhere(root: Root, path: str, drivers: Iterable[str]) -> bool:
-    """Whether images or containers are in containerd's store: their driver has no layerdb (it is a snapshotter)."""
+def _elsewhere(root: Root, path: str, drivers: Iterable[str], *, layers: bool) -> bool:
+    """Whether images or containers are in containerd's store: their driver has no layerdb (it is a snapshotter).
+
+    Where ``layers`` are here and no layerdb is, the records are lost: that says nothing.
+    """
 
     def kept(driver: str) -> bool:
         return component(driver) and root.is_directory(posixpath.join(path, driver, "layerdb"))
 
     names = documents.names(root, path)
-    return not all(map(kept, drivers)) or not any(map(kept, [] if isinstance(names, Gap) else names))
+    found = any(map(kept, [] if isinstance(names, Gap) else names))
+    return not all(map(kept, drivers)) or not (found or layers)
 
 
 def _notes(drivers: Counter[str], elsewhere: bool) -> tuple[str, ...]:
