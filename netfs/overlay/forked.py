@@ -17,6 +17,8 @@ from contextlib import suppress
 from netfs.overlay.changes.lockstep import Lockstep, MovedError
 
 _NUMBER = struct.Struct("=I")
+_SHARES = 1024
+"""Numbers in the pipe, each for every such place: as many as the smallest pipe holds, one page (pipe(7))."""
 
 
 class Apart:
@@ -29,15 +31,15 @@ class Apart:
                 walk.visit(number)
             return
         numbers, giving = os.pipe()
-        os.write(giving, b"".join(map(_NUMBER.pack, range(places))))
+        os.write(giving, b"".join(map(_NUMBER.pack, range(min(places, _SHARES)))))
         os.close(giving)
         answer, telling = os.pipe()
         other = os.fork()
         if other == 0:
-            _other(walk, numbers, telling)
+            _other(walk, numbers, telling, places)
         os.close(telling)
         try:
-            _work(walk, numbers)
+            _work(walk, numbers, places)
             walk.take(_told(answer))
         finally:
             os.close(numbers)
@@ -47,20 +49,21 @@ class Apart:
             os.waitpid(other, 0)
 
 
-def _other(walk: Lockstep, numbers: int, telling: int) -> None:
+def _other(walk: Lockstep, numbers: int, telling: int, places: int) -> None:
     """What the other process does; it never returns."""
     try:
         walk.begin()
-        _work(walk, numbers)
+        _work(walk, numbers, places)
         with open(telling, "wb") as file:
             file.write(json.dumps(walk.found()).encode())
     finally:
         os._exit(0)  # nothing of what this process was copied from may run twice
 
 
-def _work(walk: Lockstep, numbers: int) -> None:
+def _work(walk: Lockstep, numbers: int, places: int) -> None:
     while taken := os.read(numbers, _NUMBER.size):
-        walk.visit(_NUMBER.unpack(taken)[0])
+        for number in range(_NUMBER.unpack(taken)[0], places, _SHARES):
+            walk.visit(number)
 
 
 def _told(answer: int) -> list[object]:

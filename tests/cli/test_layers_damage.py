@@ -103,5 +103,5 @@ def test_every_command_has_an_answer_of_a_damaged_store(tmp_path: Path, seed: in
                 for ask in questions(stores):
                     with contextlib.suppress(NetfsError):
                         assert ask()
-        except Exception as error:
+        except Exception as error:  # whatever it was, the damage that led to it is to be told
             raise AssertionError(done) from error

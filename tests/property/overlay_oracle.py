@@ -78,7 +78,7 @@ class Oracle:
         os.chdir(place)
         try:
             return self._judge(plan)
-        except Exception as error:
+        except Exception as error:  # whatever it was, it goes on with the name of its stack
             error.add_note(f"in the stack {plan.name}")
             raise
         finally:

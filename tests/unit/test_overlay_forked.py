@@ -146,3 +146,9 @@ def test_a_directory_that_was_moved_is_counted_by_one_process() -> None:
     )
     assert account(deep, apart=here) == account(deep)
     assert raised
+
+
+def test_more_directories_than_a_pipe_holds_numbers(forks: list[int]) -> None:
+    stack = Stack([tree({str(number): {"f": "x"} for number in range(20_000)})])
+    assert account(stack, apart=Apart())[0].own.files == 20_000
+    assert len(forks) == 1

@@ -3,8 +3,7 @@
 ::
 
     metadata.db      v1/snapshots/NAME/{id,kind,parent,size,createdat}      (core/snapshots/storage/bolt.go)
-    snapshots/ID/fs/     what is in it
-    snapshots/ID/work/   where it may be or was written to
+    snapshots/ID/        ``fs``: what is in it; ``work``: it may be or was written to
     snapshots/new-*      one that is being made
     snapshots/rm-*       one that is being deleted, by old versions
                                                             (plugins/snapshots/overlay/overlay.go)
