@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -51,6 +52,11 @@ def _silent(_: int) -> None:
     """Nobody watches."""
 
 
+def _on_host(root: Root, gap: Gap) -> Gap:
+    """A gap of a store, where this host has what it is about."""
+    return replace(gap, where=root.on_host(gap.where)) if gap.where.startswith("/") else gap
+
+
 def _needed(gaps: Iterable[Gap], wanted: Iterable[Chain]) -> tuple[Gap, ...]:
     """Without what nobody misses: how the chain of a layer that is nobody's goes on."""
     nobodys = {short(chain.layers[0].id) for chain in wanted if chain.kind == "layer"}
@@ -92,9 +98,11 @@ class LayerStores:
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
-        """What could not be read of stores."""
+        """What could not be read of stores. Paths are those of this host."""
         return tuple(
-            gap for each in self._read for gap in (*each.gaps, *(gap for one in each.stores for gap in one.gaps))
+            gap
+            for each in self._read
+            for gap in (*each.gaps, *(_on_host(each.root, gap) for store in each.stores for gap in store.gaps))
         )
 
     @property
@@ -257,10 +265,8 @@ class LayerStores:
         wanted = [self.find(target, **choice).chain] if target else list(self.chains)
         mounted = [chain for chain in wanted if chain.mount is not None]
         if not mounted:
-            where = target or "here"
-            raise SourceError(
-                "no overlay is mounted", where=where, hint="a container has to run for its overlay to be there"
-            )
+            hint = "a container has to run for its overlay to be there; of a copy nothing is mounted"
+            raise SourceError("no overlay is mounted", where=target, hint=hint)
         return tuple(self._verified(chain, content) for chain in mounted)
 
     def _verified(self, chain: Chain, content: bool) -> Verified:

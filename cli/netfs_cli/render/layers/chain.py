@@ -106,7 +106,7 @@ def _does(answer: ChainShown, place: int, account: Account) -> Iterator[str]:
     marks = [count(account.whiteouts, "whiteout")] if account.whiteouts else []
     marks += [f"{account.opaque} opaque {directories(account.opaque).partition(' ')[2]}"] if account.opaque else []
     if marks:
-        idle = f", {account.idle} of them hide nothing" if account.idle else ""
+        idle = f", {account.idle} of them hide{'s' if account.idle == 1 else ''} nothing" if account.idle else ""
         yield " and ".join(marks) + idle
     if not account.own.files and not account.own.directories and not marks:
         yield "empty"
