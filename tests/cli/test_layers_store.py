@@ -219,10 +219,8 @@ def test_a_layer_that_is_missing_is_an_error(layers: Run, store: DockerStore) ->
 def test_verify_needs_something_that_is_mounted(layers: Run) -> None:
     result = layers("verify", "web")
     assert (result.status, result.out) == (3, "")
-    assert (
-        result.err
-        == "netfs: web: no overlay is mounted (a container has to run for its overlay to be there; of a copy nothing is mounted)\n"
-    )
+    assert result.err.startswith("netfs: web: no overlay is mounted (a container has to run ")
+    assert "of a copy nothing is mounted" in result.err
 
 
 @pytest.mark.parametrize(
