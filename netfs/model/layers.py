@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netfs.model.containers import Container
 from netfs.model.snapshot import Gap
 
 OWNERS = "owners"
@@ -118,34 +119,6 @@ class Image:
     created_at: str = ""
     missing: tuple[str, ...] = ()
     """What it needs and is not there: a ChainID, a digest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container of a store, and the pod it belongs to."""
-
-    id: str
-    name: str = ""
-    image: str = ""
-    """``Image.id``; empty: not known."""
-    image_name: str = ""
-    layer: str = ""
-    """``Layer.id`` of the topmost; empty: it has none."""
-    state: str = ""
-    """``running``, ``exited``, ``created``, ``paused``, …; empty: not written down."""
-    pid: int | None = None
-    """As its engine wrote it down; that it still runs is not said by it."""
-    pod: str = ""
-    namespace: str = ""
-    """Of the pod. Empty: the engine names no pod; it counts as one of its own."""
-    pod_uid: str = ""
-    role: str = ""
-    """Its name within the pod (``io.kubernetes.container.name``); ``sandbox`` for the one that only holds the pod."""
-    created_at: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    mounts: Mapping[str, str] = field(default_factory=dict)
-    """What is mounted over its files, by the path in the container: ``/etc/hosts`` to where it comes from on the node,
-    or the kind of file system (``tmpfs``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from netfs.model.containers import Container
 from netfs.model.layer_answers import ChainRef
-from netfs.model.layers import Container, Image, Layer, Mount, MountOptions, Store
+from netfs.model.layers import Image, Layer, Mount, MountOptions, Store
 
 DIGITS = 12
 """Of an id, as people write it."""
@@ -43,7 +44,7 @@ class Chain:
     def name(self) -> str:
         """What people call it."""
         if self.container is not None:
-            return container_name(self.container)
+            return self.container.called
         if self.kind == "image" and self.image is not None:
             return next(iter(self.image.names), short(self.image.id))
         if self.mount is not None and self.kind == "mount":
@@ -90,14 +91,6 @@ def folder(store: Store) -> str:
     if store.engine == "mounts":
         return store.path
     return posixpath.join(store.root, store.path.lstrip("/")).rstrip("/") or "/"
-
-
-def container_name(container: Container) -> str:
-    """``NAMESPACE/POD/CONTAINER``, or a plain container's name; else its id, cut short."""
-    if container.pod:
-        parts = (container.namespace, container.pod, container.role or container.name)
-        return "/".join(part for part in parts if part)
-    return container.name or short(container.id)
 
 
 def short(identity: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netfs.model.layers import Container, HistoryLine, Image, Layer, Store
+from netfs.model.containers import Container
+from netfs.model.layers import HistoryLine, Image, Layer, Store
 
 BASE, APP, OTHER, INIT, TOP, PLAIN, LOST = (
     "ba5e" * 16,

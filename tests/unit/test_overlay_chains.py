@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netfs.model.layers import Container, Image, Layer, Mount, MountOptions
+from netfs.model.containers import Container
+from netfs.model.layers import Image, Layer, Mount, MountOptions
 from netfs.overlay.chains import chain_of, chains, folder, key, short, users
 from tests.unit.layer_records import APP, BASE, IMAGE, LOST, OTHER, PLAIN, TOP, layer, store
 

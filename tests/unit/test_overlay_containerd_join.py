@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from netfs.model.layers import Container, Image, Layer, Store
+from netfs.model.containers import Container
+from netfs.model.layers import Image, Layer, Store
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.containerd import store as containerd
 from netfs.overlay.stores.join import full_name, join

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from netfs.model.layers import Container, Store
+from netfs.model.containers import Container
+from netfs.model.layers import Store
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.containers_storage.store import read
 from tests.unit.storage_store import StorageStore, hexadecimal, leave_in_log

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from netfs.errors import SourceError
-from netfs.model.layers import Container, Layer, Store
+from netfs.model.containers import Container
+from netfs.model.layers import Layer, Store
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.docker import store as docker
 from tests.unit.bolt_writer import database

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netfs.model.layers import Container, Layer, Mount, Store
+from netfs.model.containers import Container
+from netfs.model.layers import Layer, Mount, Store
 from netfs.model.snapshot import Gap
 from netfs.overlay.chains import chains, users
 from netfs.overlay.orphans import findings, orphans

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from netfs.errors import UsageError
+from netfs.model.containers import Container
 from netfs.model.layer_answers import Which
-from netfs.model.layers import Container, Layer, MountOptions, Store
+from netfs.model.layers import Layer, MountOptions, Store
 from netfs.overlay.calendar import calendar
 from netfs.overlay.chains import Chain
 from netfs.overlay.disk.root import Root

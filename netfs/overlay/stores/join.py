@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from netfs.model.layers import Container, Layer, Store
+from netfs.model.containers import Container
+from netfs.model.layers import Layer, Store
 
 _INIT = "-init"
 

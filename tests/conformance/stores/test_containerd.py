@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from netfs.model.layers import Container, Image, Layer, Store
+from netfs.model.containers import Container
+from netfs.model.layers import Image, Layer, Store
 from netfs.overlay.changes.account import account
 from netfs.overlay.changes.diff import diff
 from netfs.overlay.disk.root import Root

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from netfs.model.layers import Container, Image, Store
+from netfs.model.containers import Container
+from netfs.model.layers import Image, Store
 from netfs.overlay.changes.account import account
 from netfs.overlay.changes.diff import diff
 from netfs.overlay.disk.root import Root

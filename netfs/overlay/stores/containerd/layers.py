@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netfs.model.layers import Container, Image, Layer
+from netfs.model.containers import Container
+from netfs.model.layers import Image, Layer
 from netfs.model.snapshot import Gap
 from netfs.overlay.stores.containerd.metadata import REFERENCE, LeaseRecord, Metadata
 from netfs.overlay.stores.containerd.snapshots import ACTIVE, COMMITTED, VIEW, Snapshot, SnapshotDirectory, Snapshots

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from netfs.errors import SourceError
-from netfs.model.layers import OWNERS, Container, Image, MountOptions, Store
+from netfs.model.containers import Container
+from netfs.model.layers import OWNERS, Image, MountOptions, Store
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents

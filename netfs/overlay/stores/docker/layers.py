@@ -11,7 +11,8 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from netfs.model.layers import OWNERS, Container, Image, Layer
+from netfs.model.containers import Container
+from netfs.model.layers import OWNERS, Image, Layer
 from netfs.model.snapshot import Gap
 from netfs.overlay.stores.docker import buildkit
 from netfs.overlay.stores.docker.buildkit import BuildCache
