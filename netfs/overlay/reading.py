@@ -9,10 +9,11 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from netfs.errors import NetfsError, SourceError
 from netfs.model.layers import Layer, Mount, Store
+from netfs.model.places import NodeRoot
 from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.find import Place, find
@@ -197,27 +198,7 @@ def whole(path: str, progress: Callable[[int], None] | None = None) -> LayerStor
     return LayerStores((replace(found, gaps=found.gaps + gaps), *others), progress)
 
 
-class NodeFiles(Protocol):
-    """Where a node's files are (``netfs.sources.roots.NodeRoot``)."""
-
-    @property
-    def node(self) -> str:
-        """Its name."""
-
-    @property
-    def path(self) -> str:
-        """Its root, on this host."""
-
-    @property
-    def pid(self) -> int | None:
-        """The process whose mounts are the node's; None: those of every process of this host."""
-
-    @property
-    def docker(self) -> str | None:
-        """Docker's folder, where it is known to be the node's only store."""
-
-
-def of_nodes(nodes: Sequence[NodeFiles], progress: Callable[[int], None] | None = None) -> LayerStores:
+def of_nodes(nodes: Sequence[NodeRoot], progress: Callable[[int], None] | None = None) -> LayerStores:
     """The stores of several nodes. Raises SourceError where no node has any.
 
     Whoever mounts a container's root does so by paths of the host: where a process does not see the layers of what it

@@ -9,7 +9,8 @@ import pytest
 
 from netfs.errors import LabError, SourceError, SourceUriError
 from netfs.sources import roots as module
-from netfs.sources.roots import NodeRoot, roots
+from netfs.model.places import NodeRoot
+from netfs.sources.roots import roots
 
 
 def test_this_host_is_its_own_root_with_every_process() -> None:
@@ -31,8 +32,8 @@ def test_a_process_is_a_node_with_its_own_mounts() -> None:
 @pytest.mark.parametrize(
     ("uri", "error", "says"),
     [
-        ("file:cluster.json", SourceError, r"a snapshot holds no files of layers .*--root"),
-        ("netns:blue", SourceError, "a network namespace has no files of its own"),
+        ("file:cluster.json", SourceError, r"a snapshot holds neither files nor processes .*--root"),
+        ("netns:blue", SourceError, "a network namespace has no files and no processes of its own"),
         ("pid:1073741823", SourceError, "no process 1073741823"),
         ("lab:there-is-no-such-lab", LabError, "there-is-no-such-lab"),
         ("nosuch:x", SourceUriError, "no source of the form"),
