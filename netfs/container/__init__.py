@@ -1,0 +1,1 @@
+"""What a container is: engines, processes, namespaces and control groups, joined."""
