@@ -8,6 +8,19 @@ import time
 from pathlib import Path
 
 _CONTROLLERS = {"cpu", "cpuacct", "memory", "pids"}
+CPU_US, PERIOD_US, MEMORY, PIDS = 100_000, 100_000, 128 << 20, 256
+"""What each pod is promised: one processor, 128 MiB, 256 processes. Requests equal limits: it is Guaranteed, and its
+groups are directly below kubepods."""
+_LIMITS = {
+    "cpu.cfs_period_us": f"{PERIOD_US}",
+    "cpu.cfs_quota_us": f"{CPU_US}",
+    "cpu.max": f"{CPU_US} {PERIOD_US}",
+    "memory.limit_in_bytes": f"{MEMORY}",
+    "memory.max": f"{MEMORY}",
+}
+"""By file, of version 1 and of version 2."""
+_POD_LIMITS = {**_LIMITS, "pids.max": f"{PIDS}"}
+"""The kubelet limits the processes of a pod as a whole."""
 
 
 def bases(lab: str, root: bool) -> tuple[str, ...]:
@@ -48,10 +61,23 @@ def _own_groups() -> dict[frozenset[str], str]:
 
 
 def join(base: str, uid: str, container: str) -> None:
-    """Make a pod's group below ``base`` and move the calling process into it. Raises OSError."""
+    """Make a pod's group below ``base``, with its limits, and move the calling process into it. Raises OSError."""
     group = Path(base, "kubepods", f"pod{uid}", container)
     group.mkdir(parents=True, exist_ok=True)
+    for above in (Path(base), group.parents[1], group.parent):
+        _delegate(above)
+    for limited, limits in ((group.parent, _POD_LIMITS), (group, _LIMITS)):
+        for name, value in limits.items():
+            if (limited / name).exists():
+                (limited / name).write_text(value)
     (group / "cgroup.procs").write_text("0")
+
+
+def _delegate(group: Path) -> None:
+    """Let the groups below have every controller that this one has (version 2: ``cgroup.subtree_control``)."""
+    with contextlib.suppress(FileNotFoundError):
+        there = _CONTROLLERS.intersection((group / "cgroup.controllers").read_text().split())
+        (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(there)))
 
 
 def remove(base: str) -> None:

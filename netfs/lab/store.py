@@ -27,6 +27,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from netfs.lab import cgroups
 from netfs.lab.image import COMMAND, LABELS, LAYERS, NAME, TAG, Entry, Image, directories, image
 from netfs.lab.plan import PodPlan
 
@@ -103,7 +104,14 @@ def make_container(store: Store, pod: PodPlan) -> Mount:
     os.mkdir(merged)
     mounted = {"mount-id": layer, "init-id": init, "parent": store.image.chain_ids[-1]}
     _records(f"{store.root}/image/overlay2/layerdb/mounts/{pod.container}", mounted)
-    host = {"NetworkMode": "none", "CgroupParent": f"/kubepods/pod{pod.uid}", "LogConfig": {"Type": "none"}}
+    host = {
+        "NetworkMode": "none",
+        "CgroupParent": f"/kubepods/pod{pod.uid}",
+        "CpuPeriod": cgroups.PERIOD_US,
+        "CpuQuota": cgroups.CPU_US,
+        "Memory": cgroups.MEMORY,
+        "LogConfig": {"Type": "none"},
+    }
     _records(f"{store.root}/containers/{pod.container}", {"hostconfig.json": json.dumps(host)})
     lower = ":".join(f"{overlay2}/l/{link}" for link in links)
     folders = f"lowerdir={lower},upperdir={overlay2}/{layer}/diff,workdir={overlay2}/{layer}/work"

@@ -130,6 +130,11 @@ def test_pods_have_a_control_group_where_the_host_lets_them(name: str) -> None:
     allowed = bool(cgroups.bases(name, os.geteuid() == 0))
     assert (f"/netfs-lab-{name}/kubepods/pod" in groups) is allowed
     assert any("control group" in note for note in lab.notes) is not allowed
+    limits = {"memory.limit_in_bytes": "134217728", "memory.max": "134217728", "cpu.cfs_quota_us": "100000"}
+    pods = [found for base in cgroups.bases(name, os.geteuid() == 0) for found in Path(base).glob("kubepods/pod*/")]
+    files = [each / file for pod in pods for each in (pod, *pod.glob("*/")) for file in limits]
+    assert {file.read_text().strip() == limits[file.name] for file in files if file.exists()} <= {True}
+    assert {(pod / "pids.max").read_text() for pod in pods if (pod / "pids.max").exists()} <= {"256\n"}
 
 
 def test_a_fault_that_cannot_be_played_leaves_the_lab_as_it_was(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
