@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 
 TESTS = Path(__file__).parent
 IN_CI = os.environ.get("CI") == "true"
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what runs in its background so; what tests start would inherit it, and not end when interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # An ordinary user's PATH on Debian leaves sbin out; what tests start themselves (nft, ip) lies there.
 os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 

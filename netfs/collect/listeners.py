@@ -12,7 +12,8 @@ from netfs.collect.questions import PROTOS, SOCK_DIAG_BY_FAMILY, TABLES
 from netfs.model.snapshot import Listener
 
 INET_DIAG_SKV6ONLY = 11
-ANSWER = Struct("=BBxx2s2s16s16sI8x4I")
+ANSWER = Struct("=BBxx2s2s16s16sI8x16xI")
+"""``struct inet_diag_msg`` (include/uapi/linux/inet_diag.h): the last of its five counters is the inode."""
 
 
 @lru_cache(maxsize=4096)
@@ -22,7 +23,7 @@ def decode_sockets(name: str, data: bytes) -> tuple[Listener, ...]:
     for kind, start, end in messages(data):
         if kind != SOCK_DIAG_BY_FAMILY or end - start < 72:
             continue
-        family, state, sport, dport, src, _, index, _, _, _, inode = ANSWER.unpack_from(data, start)
+        family, state, sport, dport, src, _, index, inode = ANSWER.unpack_from(data, start)
         if family not in (AF_INET, AF_INET6) or state != PROTOS[name[:3]][1] or dport != b"\0\0":
             continue
         attrs = attributes(data, start + 72, end)

@@ -110,7 +110,9 @@ for ns in ("node", "pod-a"):
             capture_output=True, text=True).stdout
         confs[f"{ns} {family}"] = dict(line.split(":", 1) for line in text.splitlines())
 inodes = {name: os.stat(f"/run/netns/{name}").st_ino for name in os.listdir("/run/netns")}
-print(json.dumps({"ours": document.encode(Snapshots(nodes)).decode(), "ip": ip, "confs": confs, "inodes": inodes}))
+sockets = [os.fstat(each.fileno()).st_ino for each in kept[:3]]
+ours = document.encode(Snapshots(nodes)).decode()
+print(json.dumps({"ours": ours, "ip": ip, "confs": confs, "inodes": inodes, "sockets": sockets}))
 """
 
 
@@ -122,6 +124,7 @@ class Place:
         self.ip: dict[str, dict[str, list[dict[str, Any]]]] = answer["ip"]
         self.confs: dict[str, dict[str, str]] = answer["confs"]
         self.inodes: dict[str, int] = answer["inodes"]
+        self.sockets: list[int] = answer["sockets"]
 
     def netns(self, name: str) -> NetNs:
         return next(netns for netns in self.node.namespaces if netns.name == name)
@@ -354,6 +357,7 @@ def test_listeners_are_those_that_accept(place: Place) -> None:
         ("tcp", 6, "::1", 8081),
         ("udp", 4, "10.244.1.2", 53),
     ]
+    assert sorted(each.inode for each in listeners) == sorted(place.sockets)
     assert place.netns("pod-b").listeners == ()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from netfs.errors import EndpointError, SourceError
 from netfs.model.layers import Mount, MountOptions
+from netfs.model.places import NodeRoot
 from netfs.overlay import reading
 from netfs.overlay.disk import openat2
 from netfs.overlay.disk import root as disk
@@ -19,14 +19,6 @@ from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.find import Place
 from netfs.overlay.stores.mountinfo import mountpoints
 from tests.unit.docker_store import DockerStore, hexadecimal
-
-
-@dataclass(frozen=True)
-class Node:
-    node: str
-    path: str
-    pid: int | None = None
-    docker: str | None = None
 
 
 @pytest.fixture
@@ -103,19 +95,19 @@ def test_where_nothing_may_be_looked_at_that_is_said(
     with pytest.raises(SourceError, match=r"/var/lib/docker may not be read \(run it as root\)"):
         reading.whole(str(tmp_path))
     with pytest.raises(SourceError, match=r"node1: .*/var/lib/docker may not be read"):
-        reading.of_nodes([Node("node1", str(tmp_path), pid=1)])
+        reading.of_nodes([NodeRoot("node1", str(tmp_path), pid=1)])
 
 
 def test_where_no_store_is_the_hint_says_what_to_name(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no layer store is there .*an engine's folder"):
         reading.whole(str(tmp_path))
     with pytest.raises(SourceError, match=r"one, two: no layer store is there .*--root DIR"):
-        reading.of_nodes([Node("one", str(tmp_path), 1), Node("two", str(tmp_path), 1)])
+        reading.of_nodes([NodeRoot("one", str(tmp_path), 1), NodeRoot("two", str(tmp_path), 1)])
 
 
 def test_a_known_place_is_the_only_one_that_is_read(store: DockerStore, root: Root, tmp_path: Path) -> None:
     DockerStore(tmp_path / "other")
-    found = reading.of_nodes([Node("node1", str(tmp_path), 1, "/other")])
+    found = reading.of_nodes([NodeRoot("node1", str(tmp_path), 1, "/other")])
     assert [each.path for each in found.stores] == ["/other"]
 
 
@@ -138,7 +130,7 @@ def test_what_a_process_has_mounted_from_outside_is_read_on_this_host(
     inside.mkdir()
     mount = Mount("/", (), upper=str(upper), pid=1 << 30)
     monkeypatch.setattr(reading, "of", lambda pid: ((mount,), ()))
-    with reading.of_nodes([Node("box", str(inside), mount.pid)]) as stores:
+    with reading.of_nodes([NodeRoot("box", str(inside), mount.pid)]) as stores:
         (chain,) = stores.chains
         assert (chain.name, chain.store.node, chain.store.root, chain.missing) == ("/", "box", "/", ())
 
@@ -168,7 +160,7 @@ def test_two_nodes_with_the_same_layers_are_told_apart(tmp_path: Path) -> None:
     for name in ("one", "two"):
         made = DockerStore(tmp_path / name / "var/lib/docker")
         made.container("web", made.image("app:1", "base"))
-    with reading.of_nodes([Node(name, str(tmp_path / name), 1) for name in ("one", "two")]) as stores:
+    with reading.of_nodes([NodeRoot(name, str(tmp_path / name), 1) for name in ("one", "two")]) as stores:
         usage = stores.usage()
         assert len(usage.layers) == 2 * 3
         assert {layer.used_by for layer in usage.layers} == {("web",), ("web", "app:1")}

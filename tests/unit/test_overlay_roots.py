@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from netfs.errors import LabError, SourceError, SourceUriError
-from netfs.sources import roots as module
 from netfs.model.places import NodeRoot
+from netfs.sources import roots as module
 from netfs.sources.roots import roots
 
 
