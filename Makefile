@@ -5,7 +5,7 @@ BENCH =
 SHELL_SCRIPTS = $(filter-out %.py,$(wildcard .ci/* vagrant/*.sh))
 
 .DEFAULT_GOAL := help
-.PHONY: help programs setup demo test lint bench soak golden schema docs clean
+.PHONY: help programs setup demo test lint bench soak golden schema docs stubs clean
 .NOTPARALLEL:
 
 demo bench soak: PROGRAMS = ip nft iptables-save ipset sysctl
@@ -14,7 +14,7 @@ bench: PROGRAMS += plotnetcfg tshark
 # Real software that tests/conformance plays with; where it is missing, those tests say so. A distribution may start
 # what it installs, so only a machine that is there for tests gets it without being asked.
 ifeq ($(CI),true)
-test: PROGRAMS += dockerd containerd runc podman crun busybox /usr/lib/podman/netavark /usr/lib/cni/portmap ufw firewalld
+test: PROGRAMS += dockerd containerd runc podman crun busybox /usr/lib/podman/netavark /usr/lib/cni/portmap ufw firewalld protoc
 endif
 lint: PROGRAMS = shellcheck
 
@@ -54,6 +54,10 @@ schema: setup ## writes the JSON Schemas of docs/schema anew
 
 docs: setup ## writes the parts of docs/ anew that are made from the code
 	.venv/bin/python .ci/docs.py
+
+stubs: PROGRAMS = protoc
+stubs: programs ## writes the Python of netfs/**/*.proto anew
+	protoc --python_out=. --pyi_out=. $(shell find netfs -name '*.proto')
 
 clean: ## removes what the verbs above made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks build dist

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netfs import lab as lab
     from netfs import overlay as overlay
     from netfs.api import Cluster as Cluster
+    from netfs.api import containers as containers
     from netfs.api import decode as decode
     from netfs.api import dumps as dumps
     from netfs.api import layers as layers
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
     from netfs.errors import SourceUriError as SourceUriError
     from netfs.errors import UnreadableError as UnreadableError
     from netfs.errors import UsageError as UsageError
+    from netfs.model.findings import Finding as Finding
     from netfs.model.flows import Decoded as Decoded
     from netfs.model.snapshot import NodeSnapshot as NodeSnapshot
     from netfs.model.snapshot import Snapshots as Snapshots
-    from netfs.model.trace import Finding as Finding
     from netfs.model.trace import Trace as Trace
 
 _HOMES = {
@@ -47,7 +48,7 @@ _HOMES = {
     "Decoded": "netfs.model.flows",
     "EndpointError": "netfs.errors",
     "FilterError": "netfs.errors",
-    "Finding": "netfs.model.trace",
+    "Finding": "netfs.model.findings",
     "LabError": "netfs.errors",
     "NetfsError": "netfs.errors",
     "NodeSnapshot": "netfs.model.snapshot",
@@ -59,6 +60,7 @@ _HOMES = {
     "UnreadableError": "netfs.errors",
     "UsageError": "netfs.errors",
     "Wish": "netfs.capture.wish",
+    "containers": "netfs.api",
     "decode": "netfs.api",
     "dumps": "netfs.api",
     "layers": "netfs.api",

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from netfs.cluster.netns import NetNsView
     from netfs.cluster.services import ServiceView
     from netfs.cluster.topology import Topology
+    from netfs.container.containers import Containers
     from netfs.datapath.request import Request
+    from netfs.model.findings import Finding
     from netfs.model.flows import Decoded
-    from netfs.model.snapshot import Gap, NodeSnapshot, Snapshots
-    from netfs.model.trace import Direction, Finding, Trace
+    from netfs.model.gaps import Gap
+    from netfs.model.snapshot import NodeSnapshot, Snapshots
+    from netfs.model.trace import Direction, Trace
     from netfs.overlay.layer_stores import LayerStores
 
 BY_RULES = frozenset({"firewall-rule-drops", "firewall-forward-drop"})
@@ -269,3 +272,20 @@ def layers(*uris: str, root: str | None = None, progress: Callable[[int], None] 
     from netfs.sources.roots import roots
 
     return of_nodes(roots(uris), progress)
+
+
+def containers(*uris: str, timeout: float | None = None) -> Containers:
+    """What runs on the nodes of one or several sources, as ``load`` takes them: containers, namespaces, control groups.
+
+    Nothing is read yet. ``timeout`` bounds, in seconds, how long an engine may take to answer. Raises SourceUriError,
+    LabError as ``load`` does, and SourceError where a source is not a live node of this host.
+    """
+    from netfs.container.answers.sources import Network, Sources
+    from netfs.container.containers import Containers
+    from netfs.sources.roots import roots
+
+    def network() -> Network:
+        cluster = load(*uris, timeout=timeout)
+        return Network(cluster.topology, cluster.findings())
+
+    return Containers(roots(uris), Sources(network, lambda: layers(*uris)), timeout=timeout)

@@ -14,6 +14,9 @@ COMMANDS = {
     "capture": ("netfs_cli.commands.capture", "Packets at every device of every node, in one file."),
     "get": ("netfs_cli.commands.get", "Nodes, pods and links that were found."),
     "layers": ("netfs_cli.commands.layers", "Where a file of a container comes from, who owns a layer."),
+    "inspect": ("netfs_cli.commands.inspect", "Everything that makes a pod what it is."),
+    "namespaces": ("netfs_cli.commands.namespaces", "Namespaces: who is in them, what keeps them, whose they are."),
+    "cgroups": ("netfs_cli.commands.cgroups", "Control groups: limits, use, pressure, by pod and container."),
     "doctor": ("netfs_cli.commands.doctor", "Everything that is wrong, on every node."),
     "explain": ("netfs_cli.commands.explain", "What a fault is, how it shows, how to repair it."),
     "collect": ("netfs_cli.commands.collect", "Snapshots of every node, in one file."),
@@ -23,6 +26,7 @@ EXAMPLES = """
 netfs lab up                                   a cluster to try things on
 netfs trace pod-a pod-b                        where does the packet go?
 netfs layers which pod-a /etc/hosts            where does this file come from?
+netfs inspect pod-a                            what is this pod made of?
 netfs doctor                                   what is wrong here?
 netfs collect -w cluster.json.zst              take the evidence home
 netfs trace pod-a pod-b --source file:cluster.json.zst

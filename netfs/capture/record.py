@@ -17,8 +17,8 @@ from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
 from netfs.errors import EndpointError, SourceError
 from netfs.model import ip
+from netfs.model.gaps import Gap
 from netfs.model.recorded import Recorded
-from netfs.model.snapshot import Gap
 from netfs.sources.reach import Reach
 
 OPENING_S = 10.0

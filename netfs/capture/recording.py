@@ -11,9 +11,9 @@ from netfs.capture.file import linktype
 from netfs.capture.seen import Sent
 from netfs.capture.stations import Frame, Lost
 from netfs.cluster.netns import NetNsView
+from netfs.model.gaps import Gap
 from netfs.model.live import TapRef
 from netfs.model.recorded import Missed, Recorded, TapCount
-from netfs.model.snapshot import Gap
 
 ROUND_S = 0.2
 """How long packets are held back so that those of other taps come before them."""

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from netfs.cluster.index import Index, RouteIndex, grouped
 from netfs.model import ip
 from netfs.model.address import NTF_PROXY, NTF_SELF, Address, FdbEntry, Neighbour
+from netfs.model.gaps import Gap
 from netfs.model.link import Link
 from netfs.model.route import Route
-from netfs.model.snapshot import Gap, NetNs, NodeSnapshot, Pod
+from netfs.model.snapshot import NetNs, NodeSnapshot, Pod
 
 
 class NetNsKey(NamedTuple):

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from netfs.cluster.netns import NetNsKey, NetNsView
 from netfs.model import ip
+from netfs.model.gaps import Gap
 from netfs.model.kubernetes import Kubernetes
 from netfs.model.link import Link
 from netfs.model.route import RT_SCOPE_LINK
-from netfs.model.snapshot import Gap, NodeSnapshot
+from netfs.model.snapshot import NodeSnapshot
 
 FEW = 6
 """Up to this many devices, as pods have, are looked through faster than indexed."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from netfs.collect.beginning import begin
 from netfs.collect.target import PodTarget, Target, TargetError
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ def collect(targets: Sequence[Target]) -> tuple[NodeSnapshot, ...]:
     A namespace that several targets need is read once. Raises TargetError where a target's own namespace
     cannot be read; whatever else cannot be read is a gap of the snapshot.
     """
+    from netfs.collect.beginning import begin  # other readings of this room need none of it
+
     begun = begin(targets)
     from netfs.collect.run import finish  # the readers work while this is imported
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
+
+from netfs.collect.namespaces.mountinfo import nsfs_mounts
 
 PIN_FOLDERS = ("/run/netns", "/run/docker/netns")
-ESCAPED = re.compile(rb"\\([0-7]{3})")
 KEPT_PIDS = 8
 """Processes remembered of each namespace."""
 
@@ -82,22 +82,15 @@ def _by_mount(found: Discovery, mounts: dict[str, int]) -> None:
     for pid, root in [(os.getpid(), ""), *((pid, f"/proc/{pid}/root") for pid in mounts.values())]:
         try:
             with open(f"/proc/{pid}/mountinfo", "rb") as file:
-                lines = file.read().split(b"\n")
+                text = file.read()
         except PermissionError:
             refused += 1
             continue
         except OSError:
             continue
-        for line in lines:
-            if b" - nsfs " not in line:
+        for type, inode, point in nsfs_mounts(text):
+            if type != "net":
                 continue
-            words = line.split(b" ", 5)
-            inode = _inode(words[3].decode("ascii", "replace"))
-            if inode is None:
-                continue
-            point = words[4]
-            if b"\\" in point:
-                point = ESCAPED.sub(lambda octal: bytes([int(octal[1], 8)]), point)
             path, pin = root + os.fsdecode(point), readable(point)
             place = found.add(inode, path)
             if not place.pids and not place.pins:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 
+from netfs.collect.cgroups.paths import recognise
 from netfs.collect.discovery import Place
 from netfs.model.snapshot import Container
 
-CONTAINER = re.compile(r"([0-9a-f]{64})")
-RUNTIMES = {"docker": "docker", "cri-containerd": "containerd", "crio": "cri-o", "libpod": "podman"}
-"""How the scope of a container's cgroup begins under each runtime."""
 SHORT = 12
 """Characters of a container id that people use."""
 
@@ -30,14 +27,13 @@ def name_of(place: Place) -> str:
 
 
 def container_of(place: Place) -> Container | None:
-    """The container of the namespace's first process, by its cgroup path."""
+    """The container of the namespace's first process, by its control groups."""
     for pid in place.pids[:1]:
-        text = _read(f"/proc/{pid}/cgroup")
-        match = CONTAINER.search(text)
-        if match is not None:
-            before = text[: match.start()].rstrip("-").rpartition("/")[2].rpartition("-")[2] or "docker"
-            scope = next((name for name in RUNTIMES if text[: match.start()].endswith(f"{name}-")), before)
-            return Container(match[1][:SHORT], match[1], runtime=RUNTIMES.get(scope), pid=pid)
+        lines = _read(f"/proc/{pid}/cgroup").split("\n")
+        for path in dict.fromkeys(line.split(":", 2)[-1] for line in lines):
+            found = recognise(path)
+            if found is not None and found.kind == "container":
+                return Container(found.container[:SHORT], found.container, runtime=found.runtime or None, pid=pid)
     return None
 
 

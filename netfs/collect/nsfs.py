@@ -1,4 +1,4 @@
-"""Network namespaces as files: their identity, and the way into them (setns(2), namespaces(7))."""
+"""Namespaces as files: their identity, and the way into them (setns(2), namespaces(7))."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+CLONE_FS = 0x200
+CLONE_NEWNS = 0x20000
 CLONE_NEWNET = 0x40000000
 OWN = "/proc/thread-self/ns/net"
 
@@ -33,7 +35,20 @@ def opened(path: str) -> Iterator[int]:
 
 def enter(fd: int) -> None:
     """Move the calling thread into the network namespace ``fd``. Raises OSError."""
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
+    _checked(_libc.setns(fd, CLONE_NEWNET))
+
+
+def enter_mounts(fd: int) -> None:
+    """Move the calling thread alone into the mount namespace ``fd``, with its root. Raises OSError.
+
+    Whoever shares root and working directory with other threads may not (setns(2), CLONE_NEWNS).
+    """
+    _checked(_libc.unshare(CLONE_FS))
+    _checked(_libc.setns(fd, CLONE_NEWNS))
+
+
+def _checked(result: int) -> None:
+    if result != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 

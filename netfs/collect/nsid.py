@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from netfs.collect import nsfs
 from netfs.collect.netlink import NETLINK_ROUTE, MalformedError, Netlink, attribute, attributes, messages
-from netfs.model.link import Link
-from netfs.model.snapshot import NetNs
+
+if TYPE_CHECKING:
+    from netfs.model.link import Link
+    from netfs.model.snapshot import NetNs
 
 RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
@@ -96,11 +99,10 @@ class Numbering:
                         self.known.setdefault(far, {})[other.link_netnsid] = netns.id
 
 
-def _number(route: Netlink, path: str) -> int | None:
-    """The number that the namespace at ``path`` has where ``route`` asks; None: none, or it is gone."""
+def number_of(route: Netlink, fd: int) -> int | None:
+    """The number that the namespace ``fd`` is open on has where ``route`` asks; None: none, or it is gone."""
     try:
-        with nsfs.opened(path) as fd:
-            answer = route.ask(RTM_GETNSID, bytes(4) + attribute(NETNSA_FD, U32.pack(fd)))
+        answer = route.ask(RTM_GETNSID, bytes(4) + attribute(NETNSA_FD, U32.pack(fd)))
         for _, start, end in messages(answer):
             value = attributes(answer, start + 4, end).get(NETNSA_NSID, b"")
             if len(value) == 4 and (number := S32.unpack(value)[0]) != NOT_ASSIGNED:
@@ -108,6 +110,20 @@ def _number(route: Netlink, path: str) -> int | None:
     except (OSError, MalformedError):
         pass
     return None
+
+
+def how_many(route: Netlink) -> int:
+    """How many namespaces have a number where ``route`` asks. Raises OSError, InterruptedDumpError, MalformedError."""
+    return sum(1 for _ in messages(route.dump(RTM_GETNSID, bytes(4))))
+
+
+def _number(route: Netlink, path: str) -> int | None:
+    """As ``number_of``, of the namespace at ``path``."""
+    try:
+        with nsfs.opened(path) as fd:
+            return number_of(route, fd)
+    except OSError:
+        return None
 
 
 def _veth_ends(read: Mapping[int, NetNs]) -> dict[tuple[int, int], list[int]]:

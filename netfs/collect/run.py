@@ -16,7 +16,8 @@ from netfs.collect.nsid import Numbering
 from netfs.collect.read import kernel_wide
 from netfs.collect.target import Target, TargetError
 from netfs.collect.workers import Reading
-from netfs.model.snapshot import Gap, NetNs, NodeSnapshot
+from netfs.model.gaps import Gap
+from netfs.model.snapshot import NetNs, NodeSnapshot
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 

@@ -33,6 +33,12 @@ class Found(NamedTuple):
     pid: int | None = None
     """The process that was named."""
 
+    @property
+    def pids(self) -> frozenset[int]:
+        """Its processes; of a node none are told here."""
+        held = frozenset(pid for each in self.placed for pid in each.pids)
+        return held or (frozenset() if self.pid is None else frozenset((self.pid,)))
+
 
 class Known(NamedTuple):
     """Everything that can be named."""

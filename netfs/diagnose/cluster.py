@@ -17,7 +17,7 @@ from netfs.diagnose.examination import of_pair, of_view, told
 from netfs.diagnose.site import Tunnel, site
 from netfs.model import ip
 from netfs.model.address import NUD_VALID
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
 
 FEW = 12
 """Up to this many nodes every pair is examined; beyond, those whose entries are not the usual ones."""

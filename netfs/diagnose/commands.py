@@ -8,10 +8,10 @@ from netfs.cluster.netns import NetNsView
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import PodBridge, Tunnel, site
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.link import Link
 from netfs.model.route import Route
 from netfs.model.text import printable
-from netfs.model.trace import Finding
 
 MANY = 8
 """With more peers than this a daemon's restart is the better repair, and a fix says so."""

@@ -10,8 +10,8 @@ from netfs.cluster.netns import NetNsView
 from netfs.cluster.topology import Topology
 from netfs.diagnose.commands import finding
 from netfs.diagnose.examination import told
+from netfs.model.findings import Finding
 from netfs.model.link import Link, LinkStats
-from netfs.model.trace import Finding
 
 LOSSES = tuple(field.name for field in fields(LinkStats) if "error" in field.name or "dropped" in field.name)
 """Counters of a device that rise when it loses packets."""

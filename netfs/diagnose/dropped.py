@@ -11,7 +11,8 @@ from netfs.diagnose.checks.services import refused
 from netfs.diagnose.commands import advised
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.traced import asked_for
-from netfs.model.trace import Drop, Finding, Trace
+from netfs.model.findings import Finding
+from netfs.model.trace import Drop, Trace
 
 UNSERVED = ("has no endpoints", "has no local endpoints", "@no-endpoint-", "kube-proxy reject-chain")
 """Words of its rules for Services without endpoints."""

@@ -31,7 +31,7 @@ from netfs.diagnose.checks import (
 )
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import Tunnel, site
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
 
 Check = Callable[[Evidence, NetNsView], Iterator[Finding]]
 PairCheck = Callable[[Evidence, Tunnel, Tunnel], Iterator[Finding]]

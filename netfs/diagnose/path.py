@@ -11,7 +11,8 @@ from netfs.diagnose import dropped, traced
 from netfs.diagnose.checks.sharing import shared_addresses
 from netfs.diagnose.evidence import Evidence, evidence
 from netfs.diagnose.examination import of_pair, of_view, told
-from netfs.model.trace import Direction, Drop, EndpointRef, Finding, Hop, Trace
+from netfs.model.findings import Finding
+from netfs.model.trace import Direction, Drop, EndpointRef, Hop, Trace
 
 SHOWN_BY_DROPS = frozenset(
     {

@@ -12,9 +12,9 @@ from netfs.cluster.topology import Port
 from netfs.diagnose.fib import Fib, shown
 from netfs.model import ip
 from netfs.model.address import NTF_SELF
+from netfs.model.findings import Finding
 from netfs.model.link import Link
 from netfs.model.route import Route
-from netfs.model.trace import Finding
 
 ANY_MAC = "00:00:00:00:00:00"
 """An FDB entry for this address is a VXLAN device's default destination."""

@@ -14,8 +14,9 @@ from netfs.diagnose.checks.services import of_service, port_missing
 from netfs.diagnose.checks.serving import Client
 from netfs.diagnose.evidence import SAMPLE, Evidence
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.packet import Packet
-from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Finding, Hop, Trace
+from netfs.model.trace import DELIVERED, DROPPED, UNKNOWN, Hop, Trace
 
 MASQUERADE_MARK = 0x4000
 """What kube-proxy marks packets with that it will masquerade (``--iptables-masquerade-bit`` 14)."""

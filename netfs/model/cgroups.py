@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 
 SCHEMA = "netfs.cgroups/v1"
 

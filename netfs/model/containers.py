@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 
 SANDBOX = "sandbox"
 """``Container.role`` of the one that only holds a pod's namespaces."""

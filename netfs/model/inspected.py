@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from netfs.model.cgroups import Cgroup
 from netfs.model.containers import Container
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs.model.layer_answers import ChainRef
 from netfs.model.namespaces import Namespace
 from netfs.model.processes import MountPoint, ProcessFacts, ProcessUse
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Finding
 
 SCHEMA = "netfs.inspect/v1"
 

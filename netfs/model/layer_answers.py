@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs.model.layers import Account, Change, Extent
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Finding
 
 LS = "netfs.layers/v1"
 SHOW = "netfs.chain/v1"

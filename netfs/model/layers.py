@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netfs.model.containers import Container
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 
 OWNERS = "owners"
 """``Gap.what`` where records are missing that could name an owner.

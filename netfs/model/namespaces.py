@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 
 SCHEMA = "netfs.namespaces/v1"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netfs.model.gaps import Gap
 from netfs.model.live import TapRef
-from netfs.model.snapshot import Gap
 
 SCHEMA = "netfs.capture/v1"
 

@@ -10,24 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from netfs.model.address import Address, BridgeVlan, FdbEntry, Neighbour
+from netfs.model.gaps import Gap
 from netfs.model.kubernetes import Kubernetes
 from netfs.model.link import Link
 from netfs.model.route import Route, Rule
 
 SCHEMA = "netfs.snapshot/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Something a snapshot could not hold, and why."""
-
-    where: str
-    """What was being read: ``node1``, ``node1/pod-a``, ``/proc/1/ns/net``."""
-    what: str
-    """The part that is missing: ``links``, ``routes``, ``netns``, ``iptables``, …"""
-    reason: str
-    netns: int | None = None
-    """The namespace the gap lies in (``NetNs.id``), where there is one."""
 
 
 @dataclass(frozen=True, slots=True)

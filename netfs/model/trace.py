@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs.model.live import Live, Observation
 from netfs.model.packet import Packet
-from netfs.model.snapshot import Gap
 
 SCHEMA = "netfs.trace/v1"
 
@@ -107,24 +108,6 @@ class Direction:
     def ways(self) -> tuple[Direction, ...]:
         """Every way it may go: this one, the worst, then its branches."""
         return (self, *self.branches)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A named defect, raised only from evidence."""
-
-    slug: str
-    severity: str
-    """``error``, ``warning`` or ``info``."""
-    object: str
-    """``node2/flannel.1``, ``pod-a/eth0``, ``node1``: what is defective."""
-    evidence: str
-    fix: str
-    """A shell command (or several, joined by ``&&``) that repairs it, run in ``netns`` of ``node``.
-
-    Words, where only its engine can do it."""
-    node: str = ""
-    netns: str = ""
 
 
 @dataclass(frozen=True, slots=True)

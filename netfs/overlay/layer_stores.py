@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from netfs.errors import EndpointError, SourceError
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs.model.layer_answers import (
     ChainRef,
     ChainShown,
@@ -25,8 +27,6 @@ from netfs.model.layer_answers import (
     Which,
 )
 from netfs.model.layers import Account, Extent, HistoryLine, Layer, Mount, Store
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Finding
 from netfs.overlay import measure, targets
 from netfs.overlay.calendar import calendar
 from netfs.overlay.chains import Chain, chains, folder, key, short, users

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import Account, Extent
-from netfs.model.snapshot import Gap
 from netfs.overlay.chains import Chain, key
 from netfs.overlay.stack import Opened
 

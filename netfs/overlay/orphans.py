@@ -6,8 +6,8 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from shlex import quote
 
+from netfs.model.findings import Finding
 from netfs.model.layers import OWNERS, Layer, Mount, Store
-from netfs.model.trace import Finding
 from netfs.overlay.chains import Chain, key, short
 
 UNOWNED = {

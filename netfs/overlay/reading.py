@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from netfs.errors import NetfsError, SourceError
+from netfs.model.gaps import Gap
 from netfs.model.layers import Layer, Mount, Store
 from netfs.model.places import NodeRoot
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.find import Place, find
 from netfs.overlay.stores.join import join
@@ -54,7 +54,7 @@ def read(root: Root, node: str, mounts: Sequence[Mount] = (), places: Sequence[P
     gaps: list[Gap] = []
     known = places or find(root)
     if not places:
-        gaps += _refused(root, known)
+        gaps += (gap for _, gap in refused(root, known))
     for place in known:
         try:
             store = import_module(READERS[place.engine]).read(root, place.path)
@@ -68,8 +68,8 @@ def read(root: Root, node: str, mounts: Sequence[Mount] = (), places: Sequence[P
     return Read(root, (*joined, *strange.stores), {**matched, **strange.mounts}, tuple(gaps))
 
 
-def _refused(root: Root, found: Iterable[Place]) -> Iterator[Gap]:
-    """Stores that are there, and may not be looked at: that nothing was found in them says nothing."""
+def refused(root: Root, found: Iterable[Place]) -> Iterator[tuple[str, Gap]]:
+    """Stores that are there and may not be looked at, by engine: that nothing was found in them says nothing."""
     seen = {place.path for place in found}
     for engine, path in USUAL.items():
         if path in seen:
@@ -78,7 +78,7 @@ def _refused(root: Root, found: Iterable[Place]) -> Iterator[Gap]:
             root.names(path)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EPERM):
-                yield Gap(root.on_host(path), f"{engine} store", f"it may not be read: {READ_AS_ROOT}")
+                yield engine, Gap(root.on_host(path), f"{engine} store", f"it may not be read: {READ_AS_ROOT}")
 
 
 def _matched(

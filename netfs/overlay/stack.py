@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import Layer
-from netfs.model.snapshot import Gap
 from netfs.overlay.chains import Chain, short
 from netfs.overlay.disk.root import Root
 from netfs.overlay.disk.tree import DiskTree

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from netfs.model import flows, layer_answers, recorded, snapshot, trace
+from netfs.model import cgroups, flows, inspected, layer_answers, namespaces, recorded, snapshot, trace
 
 KINDS: dict[str, type] = {
     snapshot.SCHEMA: snapshot.Snapshots,
@@ -19,6 +19,9 @@ KINDS: dict[str, type] = {
     layer_answers.DIFF: layer_answers.Diff,
     layer_answers.USAGE: layer_answers.Usage,
     layer_answers.ORPHANS: layer_answers.Orphans,
+    namespaces.SCHEMA: namespaces.Namespaces,
+    cgroups.SCHEMA: cgroups.Cgroups,
+    inspected.SCHEMA: inspected.Inspected,
 }
 
 

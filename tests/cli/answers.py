@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs.model.packet import Encapsulation, Packet
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Direction, Drop, EndpointRef, Finding, Hop, RuleMet, Trace
+from netfs.model.trace import Direction, Drop, EndpointRef, Hop, RuleMet, Trace
 
 POD_A = EndpointRef("default/pod-a", "node1", "10.244.1.2")
 POD_B = EndpointRef("default/pod-b", "node2", "10.244.2.2")

@@ -13,8 +13,9 @@ import netfs
 from netfs.cluster import services
 from netfs.cluster.services import ServiceView
 from netfs.cluster.topology import Topology
+from netfs.model.findings import Finding
 from netfs.model.snapshot import Snapshots
-from netfs.model.trace import Finding, Trace
+from netfs.model.trace import Trace
 from netfs_cli.main import main
 from tests.unit.clusters import two_nodes
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs.model.layer_answers import (
     ChainRef,
     ChainShown,
@@ -22,8 +24,6 @@ from netfs.model.layer_answers import (
     Which,
 )
 from netfs.model.layers import Account, Change, Extent
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Finding
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

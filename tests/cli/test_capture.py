@@ -18,9 +18,9 @@ from jsonschema import Draft202012Validator
 from netfs.capture import record as verb
 from netfs.capture.recording import Heard, Progress, RecordWish, Writer
 from netfs.errors import SourceError
+from netfs.model.gaps import Gap
 from netfs.model.live import TapRef
 from netfs.model.recorded import Missed, Recorded, TapCount
-from netfs.model.snapshot import Gap
 from netfs.sources import reach
 from netfs_cli.main import main
 from netfs_cli.render import capture as render

@@ -10,8 +10,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from netfs.cluster.topology import Topology
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs_cli.commands.doctor import examination
 from netfs_cli.render.doctor import render
 from netfs_cli.render.ink import Ink

@@ -17,8 +17,8 @@ from syrupy.assertion import SnapshotAssertion
 
 import netfs
 from netfs.errors import EndpointError, SourceError
+from netfs.model.gaps import Gap
 from netfs.model.layer_answers import Orphans, Verified
-from netfs.model.snapshot import Gap
 from netfs_cli import progress
 from tests.cli import layer_answers as answers
 from tests.cli.conftest import Result

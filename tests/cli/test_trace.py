@@ -13,7 +13,8 @@ import yaml
 from syrupy.assertion import SnapshotAssertion
 
 import netfs
-from netfs.model.trace import Direction, Finding, Trace
+from netfs.model.findings import Finding
+from netfs.model.trace import Direction, Trace
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.trace import render
 from tests.cli import answers

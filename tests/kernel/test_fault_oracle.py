@@ -17,8 +17,9 @@ import netfs.lab
 from netfs.lab import faults, inside, member, probe
 from netfs.lab.faults import Fault
 from netfs.lab.state import LabState
+from netfs.model.findings import Finding
 from netfs.model.kubernetes import LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
-from netfs.model.trace import Finding, Trace
+from netfs.model.trace import Trace
 from tests.kernel.sampled import sampled
 
 HEADERS = {"icmp": 8, "tcp": 20, "udp": 8}

@@ -7,9 +7,10 @@ from typing import Any
 
 from netfs.cluster.netns import NetNsView
 from netfs.model.address import Address
+from netfs.model.gaps import Gap
 from netfs.model.link import Link
 from netfs.model.packet import Packet
-from netfs.model.snapshot import Firewall, Gap, NetNs, NodeSnapshot
+from netfs.model.snapshot import Firewall, NetNs, NodeSnapshot
 
 ETH0 = Link(2, "eth0")
 CNI0 = Link(3, "cni0", kind="bridge")

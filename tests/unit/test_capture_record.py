@@ -22,8 +22,8 @@ from netfs.capture.station.order import Order
 from netfs.capture.stations import Ended, Frame, Lost, Opened, Tally
 from netfs.cluster.topology import Topology
 from netfs.errors import EndpointError, FilterError, SourceError
+from netfs.model.gaps import Gap
 from netfs.model.recorded import Recorded
-from netfs.model.snapshot import Gap
 from netfs.sources.reach import Reach
 from tests.unit import clusters
 

@@ -9,7 +9,8 @@ import pytest
 from netfs.cluster.endpoint import resolve
 from netfs.cluster.topology import Topology
 from netfs.errors import EndpointError
-from netfs.model.snapshot import Container, Gap
+from netfs.model.gaps import Gap
+from netfs.model.snapshot import Container
 from tests.unit import clusters
 
 

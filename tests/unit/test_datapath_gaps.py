@@ -9,7 +9,7 @@ import pytest
 from netfs.cluster.endpoint import resolve
 from netfs.cluster.topology import Topology
 from netfs.datapath import request, trace
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from tests.unit import clusters
 
 

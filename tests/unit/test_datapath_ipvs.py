@@ -16,7 +16,8 @@ from netfs.cluster.endpoint import resolve
 from netfs.cluster.topology import Topology
 from netfs.datapath import ipvs, request, trace
 from netfs.datapath.netfilter.datatypes import NotUnderstoodError
-from netfs.model.snapshot import Firewall, Gap, NetNs
+from netfs.model.gaps import Gap
+from netfs.model.snapshot import Firewall, NetNs
 from netfs.model.trace import Direction, Trace
 from tests.unit import clusters
 from tests.unit.clusters import Edit

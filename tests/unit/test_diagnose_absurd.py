@@ -10,8 +10,8 @@ import pytest
 
 from netfs import diagnose
 from netfs.cluster.topology import Topology
+from netfs.model.findings import Finding
 from netfs.model.snapshot import Firewall
-from netfs.model.trace import Finding
 from tests.unit.clusters import change, cluster, link, mac, two_nodes
 
 TABLE = {"table": {"family": "inet", "name": "t", "handle": 1}}

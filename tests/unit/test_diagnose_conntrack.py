@@ -8,10 +8,11 @@ import pytest
 
 from netfs.diagnose.dropped import of_rule
 from netfs.diagnose.evidence import evidence
+from netfs.model.findings import Finding
 from netfs.model.kubernetes import ServicePort
 from netfs.model.packet import Packet
 from netfs.model.snapshot import Connection
-from netfs.model.trace import DELIVERED, DROPPED, Direction, Drop, EndpointRef, Finding, Hop, Trace
+from netfs.model.trace import DELIVERED, DROPPED, Direction, Drop, EndpointRef, Hop, Trace
 from tests.unit.clusters import Edit, add, route, sysctl, two_nodes
 from tests.unit.proxied_clusters import WEB_IP, clustered, rules, service
 

@@ -12,10 +12,10 @@ from netfs.datapath.netfilter import chains_on
 from netfs.datapath.netfilter.answer import RuleRef
 from netfs.datapath.netfilter.remedy import removal
 from netfs.diagnose.rules import met, remove
+from netfs.model.findings import Finding
 from netfs.model.packet import Packet
 from netfs.model.route import Rule
 from netfs.model.snapshot import Firewall
-from netfs.model.trace import Finding
 from tests.unit.clusters import Edit, add, new_address, route
 from tests.unit.proxied_clusters import clustered, rules, saved
 

@@ -9,9 +9,9 @@ import pytest
 from netfs.api import Cluster
 from netfs.diagnose.checks import proxies, serving, survey
 from netfs.diagnose.evidence import SAMPLE
+from netfs.model.findings import Finding
 from netfs.model.kubernetes import EndpointPort, EndpointSlice, Kubernetes, ServicePort, SliceEndpoint
 from netfs.model.snapshot import Firewall, Listener
-from netfs.model.trace import Finding
 from tests.unit.clusters import Edit, add, new_address, no_address, no_route, route
 from tests.unit.proxied_clusters import WEB_IP, clustered, proxied, rules, service
 

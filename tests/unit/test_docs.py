@@ -156,8 +156,9 @@ def test_every_place_where_stores_are_looked_for_is_told() -> None:
     assert places | set(find._AT_HOME.values()) <= set(told)
 
 
-def test_every_fault_of_layers_is_found_by_the_command_that_is_named() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "netfs" / "overlay").rglob("*.py"))
+def test_every_fault_of_layers_and_containers_is_found_by_the_command_that_is_named() -> None:
+    rooms = [ROOT / "netfs" / room for room in ("overlay", "container")]
+    source = "".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
     told = {slug: fault.found_by for slug, fault in FAULTS.items() if fault.found_by is not None}
     assert {slug for slug in told if f'"{slug}"' not in source} == {"layer-xattr-unreadable"}, "that is told as a gap"
     for command in told.values():

@@ -13,9 +13,9 @@ from netfs.datapath.netfilter.datatypes import NotUnderstoodError
 from netfs.datapath.netfilter.document import objects
 from netfs.datapath.netfilter.iptables import IpSets, defects, tables
 from netfs.datapath.netfilter.records import Opaque, Rule, Verdict
+from netfs.model.gaps import Gap
 from netfs.model.link import Link
 from netfs.model.packet import Packet
-from netfs.model.snapshot import Gap
 from tests.unit.iptables_views import AHEAD, TCP, TCP6, namespace, table
 from tests.unit.netfilter_views import CNI0, ETH0, view
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from netfs.datapath.netfilter import HookContext, ruleset, run_hook
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from tests.unit.netfilter_views import (
     ACCEPT,
     CNI0,

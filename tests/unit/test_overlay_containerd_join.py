@@ -37,7 +37,7 @@ def docker29(path: Path) -> tuple[Store, str]:
 
 def test_a_stopped_container_is_known_by_its_snapshot(tmp_path: Path) -> None:
     found, config = docker29(tmp_path)
-    assert found.containers == (Container(ID, image=config, layer="4"),)
+    assert found.containers == (Container(ID, image=config, layer="4", runtime="docker"),)
     assert [layer.role for layer in found.layers] == ["image", "image", "init", "container"]
     assert found.layers[3].lower == ("3", "2", "1")
 
@@ -52,7 +52,7 @@ def test_a_container_whose_users_are_mapped_has_two_layers_of_its_own_below_it(t
     store.write()
     with Root(str(tmp_path)) as root:
         found = containerd.read(root, "/containerd")
-    assert found.containers == (Container(ID, image=config, layer="4"),)
+    assert found.containers == (Container(ID, image=config, layer="4", runtime="docker"),)
     assert [layer.role for layer in found.layers] == ["image", "init", "init", "container"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
 

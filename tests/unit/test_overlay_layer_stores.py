@@ -14,8 +14,8 @@ import pytest
 import netfs
 import netfs.overlay
 from netfs.errors import EndpointError, SourceError
+from netfs.model.gaps import Gap
 from netfs.model.layers import Mount
-from netfs.model.snapshot import Gap
 from netfs.overlay import layer_stores, reading
 from netfs.overlay.disk.root import Root
 from netfs.overlay.layer_stores import LayerStores

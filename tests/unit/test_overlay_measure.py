@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import Account, Extent, Layer, Store
-from netfs.model.snapshot import Gap
 from netfs.overlay import measure
 from netfs.overlay.chains import Chain, key
 from netfs.overlay.merge.tree import Stack

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from netfs.model.containers import Container
+from netfs.model.gaps import Gap
 from netfs.model.layers import Layer, Mount, Store
-from netfs.model.snapshot import Gap
 from netfs.overlay.chains import chains, users
 from netfs.overlay.orphans import findings, orphans
 from tests.unit.layer_records import APP, BASE, LOST, layer, store

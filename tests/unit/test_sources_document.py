@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from netfs.errors import SnapshotError
 from netfs.model.address import Address, FdbEntry, Neighbour
+from netfs.model.gaps import Gap
 from netfs.model.kubernetes import (
     EndpointPort,
     EndpointSlice,
@@ -31,7 +32,7 @@ from netfs.model.kubernetes import (
 )
 from netfs.model.link import Bridge, BridgePort, Link, LinkStats, Macvlan, Vxlan
 from netfs.model.route import NextHop, Route, Rule
-from netfs.model.snapshot import Connection, Container, Firewall, Gap, Listener, NetNs, NodeSnapshot, Pod, Snapshots
+from netfs.model.snapshot import Connection, Container, Firewall, Listener, NetNs, NodeSnapshot, Pod, Snapshots
 from netfs.sources import document
 from netfs.sources.schema import KINDS, json_schema
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import click
 
-from netfs.model.snapshot import Gap
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs_cli import options, output
 from netfs_cli.command import Command
 from netfs_cli.settings import Settings

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.model.text import printable
 from netfs_cli.render import findings
 from netfs_cli.render.ink import Ink

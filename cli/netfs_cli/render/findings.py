@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netfs.model.snapshot import Gap
+from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs.model.text import printable
-from netfs.model.trace import Finding
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.prose import column, commands, count, place
 

@@ -11,7 +11,7 @@ from netfs.diagnose.commands import default_via, finding, free_address, ip_tool,
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import Attachment, PodBridge, network, overlap, site
 from netfs.model import ip
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
 
 CNI_MAC = "0a:58:"
 """The CNI bridge plugin derives a pod's MAC from its IPv4 address: these two bytes, then the address."""

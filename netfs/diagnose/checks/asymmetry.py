@@ -14,9 +14,9 @@ from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.fib import is_default
 from netfs.diagnose.site import Tunnel, site
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.link import Link
 from netfs.model.route import Route
-from netfs.model.trace import Finding
 
 
 def reverse_path(evidence: Evidence, tunnel: Tunnel, peer: Tunnel) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import Attachment, PodBridge, site
 from netfs.model import ip
 from netfs.model.address import NTF_STICKY, NUD_NOARP, NUD_PERMANENT, FdbEntry
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
 
 PORT_STATES = {0: "disabled", 1: "listening", 2: "learning", 4: "blocking"}
 """BR_STATE_* that do not forward (include/uapi/linux/if_bridge.h)."""

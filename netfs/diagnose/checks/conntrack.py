@@ -10,9 +10,9 @@ from netfs.cluster.netns import NetNsView
 from netfs.datapath.netfilter import chains_on
 from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
+from netfs.model.findings import Finding
 from netfs.model.packet import Packet
 from netfs.model.snapshot import Connection
-from netfs.model.trace import Finding
 
 NEAR = 0.9
 """Part of the limit from which on a table is nearly full."""

@@ -15,9 +15,9 @@ from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.rules import has_rules, met, met_on_port, remove, stopped
 from netfs.diagnose.site import PodBridge, Tunnel, site
+from netfs.model.findings import Finding
 from netfs.model.link import Link
 from netfs.model.packet import Packet
-from netfs.model.trace import Finding
 
 TOO_BIG = {4: "frag-needed", 6: "packet-too-big"}
 """The message on sizes, as ``Packet.icmp_type`` names it."""

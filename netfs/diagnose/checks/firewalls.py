@@ -13,8 +13,8 @@ from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.rules import LOST, has_rules, met, remove
 from netfs.diagnose.site import site
+from netfs.model.findings import Finding
 from netfs.model.packet import Packet
-from netfs.model.trace import Finding
 
 _RULE = re.compile(r"^(?:\[\d+:\d+\] )?-A ", re.MULTILINE)
 _TABLE = re.compile(r"^\*(\w+)$", re.MULTILINE)

@@ -11,8 +11,8 @@ from netfs.diagnose.commands import default_via, finding, ip_tool, restore_defau
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import Attachment, PodBridge, network, site
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.link import Link
-from netfs.model.trace import Finding
 
 
 def pod_attachment(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:

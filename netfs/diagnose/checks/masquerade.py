@@ -17,9 +17,9 @@ from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.rules import has_rules, met, ways
 from netfs.diagnose.site import PodBridge, site
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.link import Link
 from netfs.model.packet import Packet
-from netfs.model.trace import Finding
 
 OUTSIDE = {4: "192.0.2.1", 6: "2001:db8::1"}
 """Addresses that are nobody's (RFC 5737, RFC 3849)."""

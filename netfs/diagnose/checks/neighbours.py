@@ -12,8 +12,8 @@ from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import PodBridge, Tunnel, network, site
 from netfs.model import ip
 from netfs.model.address import NUD_PERMANENT, NUD_VALID, Neighbour
+from netfs.model.findings import Finding
 from netfs.model.link import Link
-from netfs.model.trace import Finding
 
 
 def of_peer(evidence: Evidence, tunnel: Tunnel, peer: Tunnel) -> Iterator[Finding]:

@@ -27,10 +27,11 @@ from netfs.diagnose.rules import judged_elsewhere, met
 from netfs.diagnose.selectors import Labels
 from netfs.diagnose.site import site
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.kubernetes import NetworkPolicy
 from netfs.model.link import Link
 from netfs.model.packet import Packet
-from netfs.model.trace import DELIVERED, Direction, Drop, Finding, Trace
+from netfs.model.trace import DELIVERED, Direction, Drop, Trace
 
 POLICIES = 100
 """So many policies are tried on a pair of pods each."""

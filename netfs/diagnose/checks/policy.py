@@ -9,9 +9,9 @@ from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import overlap, site
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.packet import Packet
 from netfs.model.route import RT_TABLE_LOCAL, RT_TABLE_MAIN, Rule
-from netfs.model.trace import Finding
 
 
 def rules(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:

@@ -21,9 +21,9 @@ from netfs.diagnose.commands import finding, some
 from netfs.diagnose.evidence import SAMPLE, Evidence
 from netfs.diagnose.rules import remove, text_of
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.kubernetes import ServicePort
 from netfs.model.packet import Packet
-from netfs.model.trace import Finding
 
 
 def proxied(view: ServiceView) -> bool:

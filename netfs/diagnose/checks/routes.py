@@ -11,8 +11,8 @@ from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.fib import is_default
 from netfs.diagnose.site import Attachment, PodBridge, Tunnel, overlap, site
 from netfs.model import ip
+from netfs.model.findings import Finding
 from netfs.model.route import RT_TABLE_LOCAL, RTNH_F_ONLINK, Route
-from netfs.model.trace import Finding
 
 DISCARDS = {
     "blackhole": "drops silently",

@@ -13,10 +13,10 @@ from netfs.diagnose.commands import advised, some
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.rules import text_of
 from netfs.diagnose.selectors import Labels
+from netfs.model.findings import Finding
 from netfs.model.kubernetes import LabelSelector
 from netfs.model.packet import Packet
 from netfs.model.snapshot import Listener
-from netfs.model.trace import Finding
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})
 _TRANSLATES = re.compile(r"DNAT|REDIRECT|TPROXY|dnat|redirect|tproxy")

@@ -12,7 +12,7 @@ from netfs.diagnose.commands import finding, ip_tool, some
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import PodBridge, network, overlap, site
 from netfs.model import ip
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
 
 
 def shared_addresses(evidence: Evidence, addresses: Iterable[str]) -> Iterator[Finding]:

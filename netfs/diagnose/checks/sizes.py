@@ -12,8 +12,8 @@ from netfs.diagnose.checks.vxlan import lower_device
 from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import PodBridge, Tunnel, network, site
+from netfs.model.findings import Finding
 from netfs.model.link import Link
-from netfs.model.trace import Finding
 
 OVERHEAD = {4: 50, 6: 70}
 """What VXLAN adds, by the family of the outer packet: Ethernet 14, VXLAN 8, UDP 8, IP 20 or 40 (RFC 7348)."""

@@ -13,8 +13,8 @@ from netfs.diagnose.fib import is_default
 from netfs.diagnose.site import Attachment, PodBridge, overlap, site
 from netfs.model import ip
 from netfs.model.address import NUD_PERMANENT, NUD_VALID, Neighbour
+from netfs.model.findings import Finding
 from netfs.model.route import RT_TABLE_LOCAL, RTNH_F_ONLINK, Route
-from netfs.model.trace import Finding
 
 
 def host_routes(evidence: Evidence, view: NetNsView) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from netfs.diagnose.checks.proxies import of_node, proxied, restart
 from netfs.diagnose.commands import finding
 from netfs.diagnose.evidence import SAMPLE, Evidence
 from netfs.diagnose.rules import text_of
-from netfs.model.trace import Finding
+from netfs.model.findings import Finding
 
 BUDGET = 2_000
 """Up to so many pairs of node and Service all are asked; of more, those that the text of the rules makes doubtful."""

@@ -11,8 +11,8 @@ from netfs.diagnose.checks.addresses import give_address, remembered_address
 from netfs.diagnose.commands import finding, some, sysctl
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import site
+from netfs.model.findings import Finding
 from netfs.model.link import Link
-from netfs.model.trace import Finding
 
 
 def _routers(evidence: Evidence, view: NetNsView) -> list[Link]:

@@ -15,8 +15,8 @@ from netfs.diagnose.commands import create, finding, recreate, towards, tunnel_f
 from netfs.diagnose.evidence import Evidence
 from netfs.diagnose.site import ANY_MAC, Tunnel, site
 from netfs.model.address import NUD_NOARP, NUD_PERMANENT
+from netfs.model.findings import Finding
 from netfs.model.link import Vxlan
-from netfs.model.trace import Finding
 
 CHECKSUM_FIXED = {(4, 19): 118, (5, 4): 36, (5, 6): 8}
 """Stable kernels with the fix for checksums of NATed VXLAN packets (kubernetes/kubernetes#88986); 5.7 has it."""

@@ -13,29 +13,26 @@ What cannot be read or understood is passed over: a setting is a hint where to l
 from __future__ import annotations
 
 import posixpath
-import shlex
-import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import documents
+from netfs.overlay.stores import documents, settings
 
-_CONFIG_BYTES = 1 << 20
 _OPTIONS = {
     "dockerd": ("docker", ("--data-root", "--graph", "-g"), ("--config-file",)),
     "containerd": ("containerd", ("--root",), ("--config", "-c")),
 }
 """Program → engine, options that say where its store is, options that name a configuration file."""
-_DAEMON_JSON = ("/etc/docker/daemon.json", "/var/snap/docker/current/config/daemon.json")
-_CONTAINERD_TOML = (
+DAEMON_JSON = ("/etc/docker/daemon.json", "/var/snap/docker/current/config/daemon.json")
+CONTAINERD_TOML = (
     "/etc/containerd/config.toml",
     *(f"/var/lib/rancher/{name}/agent/etc/containerd/config.toml" for name in ("k3s", "rke2")),
 )
 _STORAGE_CONF = ("/etc/containers", "/usr/share/containers")
 """Folders with a storage.conf, and others dropped in beside it."""
 _DROPPED_IN = ("storage.conf.d", "storage.rootful.conf.d", "storage.rootless.conf.d")
-_UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+_UNITS = ("docker.service", "containerd.service")
 
 
 def homes(root: Root) -> tuple[str, ...]:
@@ -43,7 +40,7 @@ def homes(root: Root) -> tuple[str, ...]:
     found = {"/root": None}
     names = documents.names(root, "/home")
     found |= dict.fromkeys([] if isinstance(names, Gap) else [f"/home/{name}" for name in names])
-    for line in _text(root, "/etc/passwd").splitlines():
+    for line in settings.text(root, "/etc/passwd").splitlines():
         fields = line.split(":")
         if len(fields) == 7 and fields[5].startswith("/") and fields[5] != "/":
             found[posixpath.normpath(fields[5])] = None
@@ -53,12 +50,12 @@ def homes(root: Root) -> tuple[str, ...]:
 def read(root: Root, homes: Sequence[str]) -> dict[str, list[str]]:
     """Absolute paths by engine, the most authoritative first. They need not be there."""
     found: dict[str, list[str]] = {"docker": [], "containerd": [], "containers-storage": []}
-    for words in (*_running(root), *_units(root)):
+    for words in (*settings.running(root, _OPTIONS), *settings.units(root, _UNITS)):
         _command_line(root, words, found)
-    for path in (*_DAEMON_JSON, *(f"{home}/.config/docker/daemon.json" for home in homes)):
+    for path in (*DAEMON_JSON, *(f"{home}/.config/docker/daemon.json" for home in homes)):
         found["docker"] += _daemon_json(root, path)
-    for path in (*_CONTAINERD_TOML, *(f"{home}/.config/containerd/config.toml" for home in homes)):
-        found["containerd"] += _paths(documents.text(_toml(root, path), "root"))
+    for path in (*CONTAINERD_TOML, *(f"{home}/.config/containerd/config.toml" for home in homes)):
+        found["containerd"] += _paths(documents.text(settings.toml(root, path), "root"))
     for folder in _STORAGE_CONF:
         found["containers-storage"] += _storage_confs(root, folder, homes)
     for home in homes:
@@ -71,57 +68,16 @@ def _command_line(root: Root, words: Sequence[str], found: dict[str, list[str]])
     if program not in _OPTIONS:
         return
     engine, places, files = _OPTIONS[program]
-    found[engine] += _paths(*_values(words, places))
-    for path in _paths(*_values(words, files)):
+    found[engine] += _paths(*settings.values(words, places))
+    for path in _paths(*settings.values(words, files)):
         if engine == "docker":
             found[engine] += _daemon_json(root, path)
         else:
-            found[engine] += _paths(documents.text(_toml(root, path), "root"))
-
-
-def _values(words: Sequence[str], options: Iterable[str]) -> Iterator[str]:
-    """What follows one of the options, as ``--option=value`` or ``--option value``."""
-    wanted = frozenset(options)
-    for index, word in enumerate(words):
-        option, equals, value = word.partition("=")
-        if option in wanted:
-            yield value if equals else "".join(words[index + 1 : index + 2])
-
-
-def _running(root: Root) -> Iterator[list[str]]:
-    """Command lines of this host's processes; none where the root is another machine's."""
-    if posixpath.normpath(root.path) != "/":
-        return
-    names = documents.names(root, "/proc")
-    for name in [] if isinstance(names, Gap) else names:
-        if name.isdecimal():
-            words = _text(root, f"/proc/{name}/cmdline").split("\0")
-            if posixpath.basename(words[0]) in _OPTIONS:
-                yield words
-
-
-def _units(root: Root) -> Iterator[list[str]]:
-    """The commands of the engines' units, with what was changed in them (systemd.unit(5), ``*.d/*.conf``)."""
-    for folder in _UNITS:
-        for unit in ("docker.service", "containerd.service"):
-            names = documents.names(root, f"{folder}/{unit}.d")
-            changed = [] if isinstance(names, Gap) else [f"{unit}.d/{name}" for name in names]
-            for file in (unit, *changed):
-                yield from _commands(_text(root, f"{folder}/{file}"))
-
-
-def _commands(unit: str) -> Iterator[list[str]]:
-    for line in unit.replace("\\\n", " ").splitlines():
-        key, _, command = line.strip().partition("=")
-        if key.rstrip() == "ExecStart":
-            try:
-                yield shlex.split(command)
-            except ValueError:
-                continue
+            found[engine] += _paths(documents.text(settings.toml(root, path), "root"))
 
 
 def _daemon_json(root: Root, path: str) -> list[str]:
-    document = documents.load(root, path, _CONFIG_BYTES)
+    document = documents.load(root, path, settings.BYTES)
     return _paths(documents.text(document, "data-root"), documents.text(document, "graph"))
 
 
@@ -135,7 +91,7 @@ def _storage_confs(root: Root, folder: str, homes: Sequence[str]) -> Iterator[st
 
 
 def _storage_conf(root: Root, path: str, homes: Sequence[str]) -> list[str]:
-    document = _toml(root, path)
+    document = settings.toml(root, path)
     images = "additionalimagestores"
     named = [
         documents.text(document, "storage", "graphroot"),
@@ -156,17 +112,3 @@ def _expanded(path: str, home: str) -> str:
 
 def _paths(*named: str) -> list[str]:
     return [posixpath.normpath(path) for path in named if path.startswith("/")]
-
-
-def _toml(root: Root, path: str) -> object:
-    try:
-        return tomllib.loads(_text(root, path))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _text(root: Root, path: str) -> str:
-    try:
-        return root.read(path, _CONFIG_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""

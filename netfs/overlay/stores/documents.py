@@ -16,11 +16,13 @@ import json
 import os
 import re
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
 
 DOCUMENT_BYTES = 16 << 20
 LINE_BYTES = 64 << 10
+NEVER = "0001-01-01T00:00:00Z"
+"""Go's zero time."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -103,6 +105,12 @@ def text(document: object, *keys: str) -> str:
     """The string that the keys lead to; empty where there is none. A lone surrogate becomes U+FFFD, as in Go."""
     found = value(document, *keys)
     return _clean(found) if isinstance(found, str) else ""
+
+
+def moment(document: object, *keys: str) -> str:
+    """The moment (RFC 3339) that the keys lead to; empty where there is none, or it is Go's zero time."""
+    found = text(document, *keys)
+    return "" if found == NEVER else found
 
 
 def number(document: object, *keys: str) -> int | None:

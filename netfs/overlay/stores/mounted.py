@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from netfs.errors import SourceError
+from netfs.model.gaps import Gap
 from netfs.model.layers import Mount, MountOptions
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import mountinfo
 

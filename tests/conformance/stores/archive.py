@@ -66,10 +66,10 @@ def path(descriptor: Mapping[str, Any]) -> str:
     return f"blobs/{descriptor['digest'].replace(':', '/')}"
 
 
-def write(file: Path, name: str, layers: Sequence[bytes], history: Sequence[str]) -> None:
+def write(file: Path, name: str, layers: Sequence[bytes], history: Sequence[str], command: Sequence[str] = ()) -> None:
     """Write an image; every second layer is compressed.
 
-    ``history``: a line for each layer, and more that made none.
+    ``history``: a line for each layer, and more that made none. ``command``: what it runs.
     """
     blobs: dict[str, bytes] = {}
 
@@ -89,7 +89,7 @@ def write(file: Path, name: str, layers: Sequence[bytes], history: Sequence[str]
             {
                 "architecture": "amd64",
                 "os": "linux",
-                "config": {"Env": ["PATH=/bin"]},
+                "config": {"Env": ["PATH=/bin"], **({"Cmd": list(command)} if command else {})},
                 "rootfs": {
                     "type": "layers",
                     "diff_ids": [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in layers],

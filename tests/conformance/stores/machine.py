@@ -28,12 +28,22 @@ for folder in containers containerd docker; do
   if [ -d /etc/$folder ]; then cp -a /etc/$folder /run/etc; mount --bind /run/etc/$folder /etc/$folder; fi
 done
 ip link set lo up
-# crun refuses both versions of cgroups side by side
-if [ "$UNIFIED" = no ] && mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
+# crun refuses both versions of cgroups side by side; what it writes there all the same, goes with the machine
+hidden=no
+if [ "$UNIFIED" = no ] && mountpoint -q /sys/fs/cgroup/unified; then
+  umount /sys/fs/cgroup/unified
+  mount -t tmpfs tmpfs /sys/fs/cgroup/unified
+  hidden=yes
+fi
 echo ready
 read -r end || true
+# in version 1 what is frozen does not even end
+for state in /sys/fs/cgroup/freezer"$GROUP"/*/freezer.state; do
+  if [ -e "$state" ]; then echo THAWED >"$state"; fi
+done
 kill -KILL -1
 wait
+if [ $hidden = yes ]; then umount /sys/fs/cgroup/unified; fi
 for turn in $(seq 100); do
   left=no
   for folder in /sys/fs/cgroup"$GROUP" /sys/fs/cgroup/*"$GROUP"; do

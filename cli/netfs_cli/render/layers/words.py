@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import Extent
-from netfs.model.snapshot import Gap
 from netfs.model.text import printable
 from netfs_cli.render import findings
 from netfs_cli.render.ink import Ink

@@ -11,41 +11,30 @@ What a pod is, is written down three times: in the labels that the kubelet gives
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netfs.model.containers import Container
 from netfs.model.layers import Image
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
+from netfs.overlay.stores.containerd import states
 from netfs.overlay.stores.containerd.images import Images, Index
 from netfs.overlay.stores.containerd.layers import INIT
 from netfs.overlay.stores.containerd.metadata import ANNOTATION, ContainerRecord, Metadata
 from netfs.overlay.stores.containerd.snapshots import ACTIVE, Snapshots
-from netfs.overlay.stores.overlay_directories import component
+from netfs.overlay.stores.containerd.states import Places, State
 
+ENGINE = "containerd"
 _KIND = "io.cri-containerd.kind"
 _NERDCTL = "nerdctl/name"
 _DOCKER = re.compile(r"[0-9a-f]{64}")
 _BETWEEN = re.compile(rf"[0-9a-f]{{64}}{INIT}(-[0-9]+-[0-9]+)?|sha256:[0-9a-f]{{64}}-[0-9]+-[0-9]+")
 """Keys of what may lie between a container's layer and its image's: Docker's init layer, and either of them with other
 owners, for a user namespace (client/snapshotter_opts_unix.go; moby ``daemon/containerd/image_snapshot_unix.go``)."""
-_CRI = "io.containerd.grpc.v1.cri"
-_TASKS = "io.containerd.runtime.v2.task"
-_STATUS_BYTES = 64 << 10
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where a container's state is written down."""
-
-    root: str
-    """containerd's folder, with the CRI plugin's ``containers/ID/status``."""
-    states: tuple[str, ...]
-    """Folders of which one may be its state folder, with ``NAMESPACE/ID/init.pid`` below that of tasks."""
+_DOCKERS = frozenset({"moby", "plugins.moby"})
+"""Namespaces in which Docker has containerd run its containers (moby ``daemon/config/config_linux.go``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +48,19 @@ class _Pod:
 class Known:
     """What containers are looked up in."""
 
-    driver: str
-    snapshots: Snapshots
-    index: Index
-    images: Images
+    driver: str = ""
+    snapshots: Snapshots = field(default_factory=Snapshots)
+    index: Index = field(default_factory=dict)
+    images: Images = field(default_factory=lambda: Images((), {}, {}, {}, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sandboxes:
+    """What the sandbox store, and containers that are sandboxes, say; by namespace and id."""
+
+    pods: Mapping[tuple[str, str], _Pod]
+    metadata: Mapping[tuple[str, str], object]
+    """The CRI plugin's, of those that it has a sandbox store for."""
 
 
 def read(root: Root, places: Places, metadata: Metadata, known: Known) -> tuple[Container, ...]:
@@ -71,22 +69,25 @@ def read(root: Root, places: Places, metadata: Metadata, known: Known) -> tuple[
     for record in (*metadata.sandboxes, *filter(_is_sandbox, metadata.containers)):
         sandbox = (record.namespace, record.id)
         pods[sandbox] = _pod(record, pods.get(sandbox, _named(record)))
-    containers = [_container(record, _state(root, places, record), known, pods) for record in metadata.containers]
+    held = _Sandboxes(pods, {(record.namespace, record.id): record.metadata for record in metadata.sandboxes})
+    containers = [
+        _container(record, states.read(root, places, record.namespace, record.id), known, held)
+        for record in metadata.containers
+    ]
     named = {(record.namespace, record.id) for record in metadata.containers}
     containers += [
-        Container(key, image=_image_of(namespace, layer, known), layer=layer)
+        Container(key, image=_image_of(namespace, layer, known), layer=layer, runtime=_runtime(namespace))
         for namespace, key, layer in _stopped(metadata, known)
         if (namespace, key) not in named
     ]
     return tuple(containers)
 
 
-def _container(
-    record: ContainerRecord, state: tuple[str, int | None], known: Known, pods: Mapping[tuple[str, str], _Pod]
-) -> Container:
+def _container(record: ContainerRecord, state: State, known: Known, sandboxes: _Sandboxes) -> Container:
     cri, sandbox = record.metadata, _is_sandbox(record)
     holder = (record.namespace, record.id if sandbox else _sandbox_of(record))
-    pod = _pod(record, pods.get(holder, _Pod()))
+    pod = _pod(record, sandboxes.pods.get(holder, _Pod()))
+    network = (cri or sandboxes.metadata.get(holder)) if sandbox else None
     snapshot = known.index.get((record.namespace, record.snapshot_key or record.id))
     layer = snapshot.id if snapshot and record.snapshotter in {"", known.driver} else ""
     image = known.images.by_name.get((record.namespace, record.image))
@@ -99,8 +100,8 @@ def _container(
         image=image.id if image else _image_of(record.namespace, layer, known),
         image_name=_image_name(record.image, asked, image),
         layer=layer,
-        state=state[0],
-        pid=state[1],
+        state=state.word,
+        pid=state.pid,
         pod=pod.name,
         namespace=pod.namespace,
         pod_uid=pod.uid,
@@ -108,7 +109,19 @@ def _container(
         created_at=record.created_at,
         labels=record.labels,
         mounts=record.mounts,
+        runtime=_runtime(record.namespace),
+        sandbox="" if sandbox else holder[1],
+        started_at=state.started_at,
+        command=record.runtime.command,
+        cgroup=record.runtime.cgroup,
+        limits=record.runtime.limits,
+        addresses=tuple(filter(None, (documents.text(network, "IP"), *documents.texts(network, "AdditionalIPs")))),
+        netns=documents.text(network, "NetNSPath") or record.runtime.netns,
     )
+
+
+def _runtime(namespace: str) -> str:
+    return "docker" if namespace in _DOCKERS else ENGINE
 
 
 def _image_name(recorded: str, asked: str, image: Image | None) -> str:
@@ -170,25 +183,3 @@ def _named(record: ContainerRecord) -> _Pod:
     """The pod that a sandbox is called as, in the CRI plugin's metadata."""
     own = documents.mapping(record.metadata, "Config", "metadata")
     return _Pod(documents.text(own, "name"), documents.text(own, "namespace"), documents.text(own, "uid"))
-
-
-def _state(root: Root, places: Places, record: ContainerRecord) -> tuple[str, int | None]:
-    """State and process, as the CRI plugin or a shim wrote them down."""
-    if not component(record.id) or not component(record.namespace):
-        return "", None
-    for folder in places.states:
-        line = documents.line(root, posixpath.join(folder, _TASKS, record.namespace, record.id, "init.pid"))
-        if isinstance(line, str) and (pid := _pid(line)) is not None:
-            return "running", pid
-    status = documents.load(root, posixpath.join(places.root, _CRI, "containers", record.id, "status"), _STATUS_BYTES)
-    if isinstance(status, Gap):
-        return "", None
-    for key, state in (("FinishedAt", "exited"), ("StartedAt", "running"), ("CreatedAt", "created")):
-        if documents.number(status, key):
-            return state, None
-    return "", None
-
-
-def _pid(line: str) -> int | None:
-    digits = line.isascii() and line.isdecimal() and len(line) <= len("4194304")
-    return int(line) if digits and int(line) else None

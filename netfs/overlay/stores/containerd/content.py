@@ -12,7 +12,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import OWNERS
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import bolt, documents
 from netfs.overlay.stores.bolt import Bolt, BoltError

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import Image
-from netfs.model.snapshot import Gap
 from netfs.overlay.stores import documents, history
 from netfs.overlay.stores.chain_id import chain_ids
 from netfs.overlay.stores.containerd.content import Content, Manifest

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netfs.model.containers import Container
+from netfs.model.gaps import Gap
 from netfs.model.layers import Image, Layer
-from netfs.model.snapshot import Gap
 from netfs.overlay.stores.containerd.metadata import REFERENCE, LeaseRecord, Metadata
 from netfs.overlay.stores.containerd.snapshots import ACTIVE, COMMITTED, VIEW, Snapshot, SnapshotDirectory, Snapshots
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from netfs.model.snapshot import Gap
-from netfs.overlay.stores import documents
+from netfs.model.gaps import Gap
+from netfs.overlay.stores import documents, oci
 from netfs.overlay.stores.bolt import Bolt, Bucket
 from netfs.overlay.stores.containerd.values import Fields, Records, any_document, moment, text
 
@@ -67,6 +67,8 @@ class ContainerRecord:
     """Of the OCI runtime specification: those of the CRI plugin."""
     mounts: Mapping[str, str]
     """Of the specification: as ``Container.mounts``."""
+    runtime: oci.Runtime
+    """Of the specification: how it is to be run."""
     metadata: object
     """What the CRI plugin knows of a container or a sandbox (internal/cri/store/{container,sandbox}/metadata.go)."""
 
@@ -102,17 +104,31 @@ def read(bolt: Bolt, path: str) -> Metadata:
     """Read the database that was loaded from ``path``."""
     records = Records(path)
     spaces = list(records.buckets(bolt.root, b"v1"))
-    older = [(name, bucket) for name, bucket in records.buckets(bolt.root) if name != "v1"]
     snapshots = tuple(one for name, bucket in spaces for one in _snapshots(records, name, bucket))
     images = tuple(one for name, bucket in spaces for one in _images(records, name, bucket))
-    containers = tuple(one for name, bucket in spaces for one in _containers(records, name, bucket, b"containers"))
-    sandboxes = tuple(
-        one for name, bucket in spaces + older for one in _containers(records, name, bucket, b"sandboxes")
-    )
+    containers, sandboxes = _members(records, bolt, spaces)
     leases = tuple(one for name, bucket in spaces for one in _leases(records, name, bucket))
     content = {(name, digest): labels for name, bucket in spaces for digest, labels in _content(records, bucket)}
     gaps = tuple(records.gaps)
     return Metadata(snapshots, images, containers, sandboxes, leases, content, gaps, records.whole)
+
+
+def read_containers(bolt: Bolt, path: str) -> Metadata:
+    """Containers and sandboxes alone."""
+    records = Records(path)
+    containers, sandboxes = _members(records, bolt, list(records.buckets(bolt.root, b"v1")))
+    return Metadata(containers=containers, sandboxes=sandboxes, gaps=tuple(records.gaps), whole=records.whole)
+
+
+def _members(
+    records: Records, bolt: Bolt, spaces: list[tuple[str, Bucket]]
+) -> tuple[tuple[ContainerRecord, ...], tuple[ContainerRecord, ...]]:
+    """The containers of all namespaces, and the sandboxes."""
+    older = [(name, bucket) for name, bucket in records.buckets(bolt.root) if name != "v1"]
+    return (
+        tuple(one for name, bucket in spaces for one in _containers(records, name, bucket, b"containers")),
+        tuple(one for name, bucket in spaces + older for one in _containers(records, name, bucket, b"sandboxes")),
+    )
 
 
 def _snapshots(records: Records, namespace: str, bucket: Bucket) -> Iterator[SnapshotRecord]:
@@ -149,8 +165,8 @@ def _containers(records: Records, namespace: str, bucket: Bucket, kind: bytes) -
         )
 
 
-def _specified(spec: object) -> tuple[dict[str, str], dict[str, str]]:
-    """Annotations and mounts of a specification: no more of it is kept."""
+def _specified(spec: object) -> tuple[dict[str, str], dict[str, str], oci.Runtime]:
+    """What is kept of a specification."""
     annotations = documents.labels(spec, "annotations")
     return (
         {name: annotations[name] for name in annotations if name.startswith(ANNOTATION)},
@@ -159,6 +175,7 @@ def _specified(spec: object) -> tuple[dict[str, str], dict[str, str]]:
             for mount in documents.items(spec, "mounts")[:_MOST_MOUNTS]
             if (place := documents.text(mount, "destination"))
         },
+        oci.runtime(spec),
     )
 
 

@@ -21,16 +21,17 @@ import tomllib
 from collections import Counter
 
 from netfs.errors import SourceError
+from netfs.model.gaps import Gap
 from netfs.model.layers import OWNERS, MountOptions, Store
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import documents
+from netfs.overlay.stores import bolt, documents
 from netfs.overlay.stores.containerd import containers, files, images, layers, place
-from netfs.overlay.stores.containerd.containers import Places
 from netfs.overlay.stores.containerd.content import Content
 from netfs.overlay.stores.containerd.layers import Owners
-from netfs.overlay.stores.containerd.metadata import Metadata
-from netfs.overlay.stores.containerd.place import DRIVERS, FOLDER, SNAPSHOTS
+from netfs.overlay.stores.containerd.metadata import Metadata, read_containers
+from netfs.overlay.stores.containerd.place import DRIVERS, FOLDER, METADATA, SNAPSHOTS
+from netfs.overlay.stores.containerd.states import Places
+from netfs.overlay.stores.members import Members
 
 CONTENT = "io.containerd.content.v1.content"
 _CONFIG = "/etc/containerd/config.toml"
@@ -62,6 +63,20 @@ def read(root: Root, path: str) -> Store:
         return _read(root, path, name if name in DRIVERS else DRIVERS[0], path)
     names = documents.names(root, path)
     raise SourceError(names.reason if isinstance(names, Gap) else "is no store of containerd's", where=path)
+
+
+def members(root: Root, path: str) -> Members:
+    """The containers alone of the root at ``path``, from one look at meta.db."""
+    database = posixpath.join(path, METADATA)
+    try:
+        found = read_containers(bolt.load(root, database), database)
+    except bolt.BoltError as error:
+        return Members(gaps=(Gap(database, "containers", str(error)),))
+    except OSError as error:
+        gap = documents.refused(database, error, "containers")
+        return Members(gaps=() if documents.absent(gap) else (gap,))
+    known = containers.Known()
+    return Members(containers.read(root, Places(path, _states(root, path)), found, known), found.gaps)
 
 
 def _read(root: Root, path: str, driver: str, folder: str) -> Store:

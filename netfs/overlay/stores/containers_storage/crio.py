@@ -12,15 +12,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from netfs.model.containers import Container
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import documents
+from netfs.overlay.stores import documents, oci
 from netfs.overlay.stores.containers_storage import userdata
 from netfs.overlay.stores.containers_storage.records import ContainerRecord
 
+ENGINE = "cri-o"
 SANDBOX = "sandbox"
 _CRIO = "io.kubernetes.cri-o."
 _POD = "io.kubernetes.pod."
+_MOST_ADDRESSES = 8
 
 
 def is_crio(record: ContainerRecord) -> bool:
@@ -43,6 +45,7 @@ def container(
     is_sandbox = sandbox_id == record.id or told.get(f"{_CRIO}ContainerType") == SANDBOX
     name = told.get("io.kubernetes.container.name") or documents.text(metadata, "metadata-name")
     pid = documents.number(state, "pid")
+    ran = oci.runtime(config)
     return Container(
         id=record.id,
         name=documents.text(metadata, "name"),
@@ -55,7 +58,21 @@ def container(
         role=SANDBOX if is_sandbox else name,
         labels=labels,
         mounts=userdata.mounts(config, "mounts"),
+        runtime=ENGINE,
+        sandbox="" if is_sandbox else sandbox_id,
+        started_at=documents.moment(state, "started"),
+        command=ran.command,
+        cgroup=ran.cgroup,
+        limits=ran.limits,
+        addresses=_addresses(told),
+        netns=ran.netns,
     )
+
+
+def _addresses(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of a sandbox: ``…IP.0``, ``…IP.1`` (cri-o ``pkg/annotations``, ``IP``)."""
+    found = (annotations.get(f"{_CRIO}IP.{number}", "") for number in range(_MOST_ADDRESSES))
+    return tuple(filter(None, found))
 
 
 def _parsed(text: str) -> object:

@@ -8,8 +8,8 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import HistoryLine, Image
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents, history
 from netfs.overlay.stores.containers_storage.records import ImageRecord

@@ -19,8 +19,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import Layer
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import overlay_directories
 from netfs.overlay.stores.chain_id import chain_ids

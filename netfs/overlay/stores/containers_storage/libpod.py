@@ -10,9 +10,9 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import bolt, documents
+from netfs.overlay.stores import bolt, documents, oci
 from netfs.overlay.stores.containers_storage import libpod_sqlite, userdata
 
 _STATES = (
@@ -36,6 +36,7 @@ class PodmanContainer:
 
     pod: str = ""
     """Name of its pod."""
+    pod_id: str = ""
     infra: bool = False
     """It only holds the pod."""
     state: str = ""
@@ -43,6 +44,14 @@ class PodmanContainer:
     labels: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[str, str] = field(default_factory=dict)
     """As ``Container.mounts``: what is to be mounted when it is started."""
+    sandbox: str = ""
+    """Id of its pod's infra container."""
+    started_at: str = ""
+    runtime: oci.Runtime = field(default_factory=oci.Runtime)
+    """How it is to be run: what Podman gives the runtime in the end may be more (``userdata``)."""
+    cgroup: str = ""
+    addresses: tuple[str, ...] = ()
+    netns: str = ""
 
 
 @dataclass(slots=True)
@@ -70,6 +79,8 @@ class Rows:
     """``PodState``."""
     settings: dict[str, bytes] = field(default_factory=dict)
     """``DBConfig``: what is in ``SETTINGS``."""
+    networks: dict[str, bytes] = field(default_factory=dict)
+    """Paths of network namespaces, where the state does not hold them (Podman 4)."""
 
 
 def read(root: Root, path: str, runroots: Sequence[str] = ()) -> Libpod:
@@ -99,6 +110,7 @@ def _bolt_rows(database: bolt.Bolt) -> Rows:
         for identity, bucket in _buckets(database.root.bucket(folder)):
             configs[identity] = bucket.get(b"config") or b""
             states[identity] = bucket.get(b"state") or b""
+            rows.networks[identity] = bucket.get(b"netns") or b""
     runtime = database.root.bucket(b"runtime-config")
     if runtime is not None:
         rows.settings = {name: runtime.get(name.encode()) or b"" for name in SETTINGS}
@@ -121,18 +133,25 @@ def _sqlite(root: Root, path: str, found: Libpod) -> None:
 def _take(rows: Rows, found: Libpod) -> None:
     names = {identity: documents.text(_json(text), "name") for identity, text in rows.pods.items()}
     graphroot, runroot, volumes = (rows.settings.get(name, b"").decode("utf-8", "replace") for name in SETTINGS)
-    infra = {documents.text(_json(text), "InfraContainerID") for text in rows.pod_states.values()}
+    infra = {identity: documents.text(_json(text), "InfraContainerID") for identity, text in rows.pod_states.items()}
     for identity, text in rows.containers.items():
         config, state = _json(text), _json(rows.states.get(identity, b""))
         number, pid = documents.number(state, "state"), documents.number(state, "pid")
         pod = documents.text(config, "pod")
         found.containers[identity] = PodmanContainer(
             pod=names.get(pod) or pod,
-            infra=identity in infra,
+            pod_id=pod,
+            infra=identity in infra.values(),
             state=_STATES[number] if number is not None and 0 < number < len(_STATES) else "",
             pid=pid if pid is not None and pid > 0 else None,
             labels=documents.labels(config, "labels"),
             mounts=_mounts(config, state, volumes),
+            sandbox="" if infra.get(pod) == identity else infra.get(pod, ""),
+            started_at=documents.moment(state, "startedTime"),
+            runtime=oci.runtime(documents.value(config, "spec")),
+            cgroup=documents.text(state, "cgroupPath"),
+            addresses=_addresses(state),
+            netns=documents.text(state, "netns") or rows.networks.get(identity, b"").decode("utf-8", "replace"),
         )
     found.graphroot = graphroot or found.graphroot
     found.runroot = runroot or found.runroot
@@ -146,6 +165,17 @@ def _mounts(config: object, state: object, volumes: str) -> dict[str, str]:
     }
     found = userdata.mounts(config, "spec", "mounts") | named | documents.labels(state, "bindMounts")
     return {destination: source for destination, source in found.items() if destination.startswith("/")}
+
+
+def _addresses(state: object) -> tuple[str, ...]:
+    """Those of every network's devices, without their prefixes (common ``libnetwork/types``, ``StatusBlock``)."""
+    devices = (
+        device
+        for network in documents.mapping(state, "networkStatus").values()
+        for device in documents.mapping(network, "interfaces").values()
+    )
+    nets = (documents.text(subnet, "ipnet") for device in devices for subnet in documents.items(device, "subnets"))
+    return tuple(dict.fromkeys(address for net in nets if (address := net.partition("/")[0])))
 
 
 def _json(text: bytes) -> object:

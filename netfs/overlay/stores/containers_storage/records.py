@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import OWNERS
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
 from netfs.overlay.stores.overlay_directories import component
@@ -92,12 +92,24 @@ def read(root: Root, path: str, runroots: Sequence[str] = ()) -> Records:
         for name in ("layers.json", "volatile-layers.json"):
             for entry in _entries(root, posixpath.join(place, "overlay-layers", name), found.gaps):
                 _keep(found.layers, _layer(entry))
-        for name in ("containers.json", "volatile-containers.json"):
-            for entry in _entries(root, posixpath.join(place, "overlay-containers", name), found.gaps):
-                _keep(found.containers, _container(entry))
+        _add_containers(root, place, found)
     for entry in _entries(root, posixpath.join(path, "overlay-images", "images.json"), found.gaps):
         _keep(found.images, _image(entry))
     return found
+
+
+def read_containers(root: Root, path: str, runroots: Sequence[str] = ()) -> Records:
+    """The containers alone."""
+    found = Records()
+    for place in (path, *runroots):
+        _add_containers(root, place, found)
+    return found
+
+
+def _add_containers(root: Root, place: str, found: Records) -> None:
+    for name in ("containers.json", "volatile-containers.json"):
+        for entry in _entries(root, posixpath.join(place, "overlay-containers", name), found.gaps):
+            _keep(found.containers, _container(entry))
 
 
 def _entries(root: Root, path: str, gaps: list[Gap]) -> list[object]:

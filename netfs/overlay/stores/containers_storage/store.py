@@ -20,19 +20,21 @@ from dataclasses import replace
 
 from netfs.errors import SourceError
 from netfs.model.containers import Container
+from netfs.model.gaps import Gap
 from netfs.model.layers import OWNERS, Image, MountOptions, Store
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores import documents
+from netfs.overlay.stores import documents, oci
 from netfs.overlay.stores.containers_storage import conf, crio, images, layers, libpod, userdata
 from netfs.overlay.stores.containers_storage.conf import Configuration
 from netfs.overlay.stores.containers_storage.layers import COMPOSEFS, Shelf, Shelves
 from netfs.overlay.stores.containers_storage.libpod import Libpod
-from netfs.overlay.stores.containers_storage.records import ContainerRecord, Records
+from netfs.overlay.stores.containers_storage.records import ContainerRecord, Records, read_containers
 from netfs.overlay.stores.containers_storage.records import read as read_records
+from netfs.overlay.stores.members import Members
 
 ENGINE = "containers-storage"
 DRIVER = "overlay"
+_PODMAN = "podman"
 _LISTS = ("overlay-layers", "overlay-images", "overlay-containers")
 
 
@@ -41,7 +43,7 @@ def read(root: Root, path: str) -> Store:
     home = _home(root, path)
     configured = conf.read(root, path)
     podman = libpod.read(root, path, configured.runroots)
-    runroots = [place for place in dict.fromkeys((*configured.runroots, podman.runroot)) if place.startswith("/")]
+    runroots = _runroots(configured, podman)
     records = read_records(root, path, runroots)
     others = [place for place in configured.others if root.is_directory(posixpath.join(place, DRIVER))]
     shelves = layers.read(root, path, home, records, others)
@@ -66,6 +68,22 @@ def read(root: Root, path: str) -> Store:
         notes=(*(f"it uses images of {place}" for place in used), *_passing(root, home)),
         gaps=tuple(gaps),
     )
+
+
+def members(root: Root, path: str) -> Members:
+    """The containers alone of the store at ``path``."""
+    configured = conf.read(root, path)
+    podman = libpod.read(root, path, configured.runroots)
+    runroots = _runroots(configured, podman)
+    records = read_containers(root, path, runroots)
+    gaps = [*records.gaps, *podman.gaps]
+    return Members(_containers(root, records, podman, (*runroots, path), gaps), tuple(gaps))
+
+
+def _runroots(configured: Configuration, podman: Libpod) -> list[str]:
+    """Folders with what need not survive a restart."""
+    places = dict.fromkeys((*configured.runroots, podman.runroot))
+    return [place for place in places if place.startswith("/")]
 
 
 def _home(root: Root, path: str) -> str:
@@ -104,6 +122,7 @@ def _podman(root: Root, record: ContainerRecord, podman: Libpod, places: Sequenc
     """A container of Podman; of Buildah, where libpod does not know it. Once it was started, its mounts are known."""
     known = podman.containers.get(record.id, libpod.PodmanContainer())
     config = userdata.document(root, record.id, places, "config.json", gaps)
+    ran = oci.runtime(config)
     return Container(
         id=record.id,
         name=documents.text(record.metadata, "name"),
@@ -111,9 +130,18 @@ def _podman(root: Root, record: ContainerRecord, podman: Libpod, places: Sequenc
         state=known.state,
         pid=known.pid,
         pod=known.pod,
+        pod_uid=known.pod_id,
         role=crio.SANDBOX if known.infra else "",
         labels=known.labels,
         mounts=userdata.mounts(config, "mounts") or known.mounts,
+        runtime=_PODMAN if record.id in podman.containers or documents.mapping(record.metadata) else "",
+        sandbox=known.sandbox,
+        started_at=known.started_at,
+        command=ran.command or known.runtime.command,
+        cgroup=known.cgroup or ran.cgroup,
+        limits=ran.limits or known.runtime.limits,
+        addresses=known.addresses,
+        netns=known.netns or ran.netns,
     )
 
 

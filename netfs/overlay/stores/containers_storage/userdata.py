@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
 

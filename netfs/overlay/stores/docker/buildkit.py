@@ -14,8 +14,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import OWNERS
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import bolt, documents
 from netfs.overlay.stores.overlay_directories import component

@@ -2,7 +2,8 @@
 
 ::
 
-    containers/ID/config.v2.json                               name, image, state, labels
+    containers/ID/config.v2.json                               name, image, state, labels, networks
+    containers/ID/hostconfig.json                              limits.py
     image/overlay2/layerdb/mounts/ID/{mount-id,init-id,parent} the writable directory, the init layer, a ChainID
 
 (moby ``daemon/container/container.go``, ``state.go``, ``daemon/internal/layer/filestore.go``) Builders keep writable
@@ -17,17 +18,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from netfs.model.containers import Container
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
+from netfs.overlay.stores.docker import limits
 
+ENGINE = "docker"
 ID = re.compile(r"[0-9a-f]{64}")
 _CONFIG_BYTES = 4 << 20
 _MOUNT = re.compile(r"[0-9a-f]{64}|[0-9a-z]{25}")
 _LAYER = re.compile(r"[0-9a-f]{64}(-init)?|[0-9a-z]{25}(-init)?")
 _CHAIN = re.compile(r"sha256:[0-9a-f]{64}")
-_NEVER = "0001-01-01T00:00:00Z"
-"""Go's zero time."""
 _STATES = (("Paused", "paused"), ("Restarting", "restarting"), ("Running", "running"))
 _STOPPED = (("RemovalInProgress", "removing"), ("Dead", "dead"))
 _OVER_FILES = {"/etc/hostname": "HostnamePath", "/etc/hosts": "HostsPath", "/etc/resolv.conf": "ResolvConfPath"}
@@ -115,15 +116,19 @@ def read_containers(root: Root, path: str, mounts: Mapping[str, WritableLayer]) 
         layer = mounts[name].directory if name in mounts else ""
         if isinstance(config, Gap):
             gaps.append(config)
-            containers.append(Container(name, layer=layer))
+            containers.append(Container(name, layer=layer, runtime=ENGINE))
             continue
-        over = _over_files(config, documents.load(root, f"{here}/hostconfig.json", _CONFIG_BYTES))
-        containers.append(replace(_container(name, config), layer=layer, mounts=over))
+        host = documents.load(root, f"{here}/hostconfig.json", _CONFIG_BYTES)
+        if isinstance(host, Gap) and not documents.absent(host):
+            gaps.append(host)
+        containers.append(replace(hosted(described(name, config), config, host), layer=layer))
         drivers[name] = documents.text(config, "Driver")
     return Containers(tuple(containers), drivers, tuple(gaps))
 
 
-def _container(identity: str, config: object) -> Container:
+def described(identity: str, config: object) -> Container:
+    """What config.v2.json says; an answer to ``inspect`` has the same keys."""
+    """What config.v2.json says, and what the API answers of one container: both have one form here."""
     labels = documents.labels(config, "Config", "Labels")
     sandbox = labels.get("io.kubernetes.docker.type") == "podsandbox"
     pid = documents.number(config, "State", "Pid")
@@ -140,7 +145,29 @@ def _container(identity: str, config: object) -> Container:
         role="sandbox" if sandbox else labels.get("io.kubernetes.container.name", ""),
         created_at=documents.text(config, "Created"),
         labels=labels,
+        runtime=ENGINE,
+        sandbox="" if sandbox else labels.get("io.kubernetes.sandbox.id", ""),
+        started_at=documents.moment(config, "State", "StartedAt"),
+        command=(path, *documents.texts(config, "Args")) if (path := documents.text(config, "Path")) else (),
+        addresses=_addresses(documents.value(config, "NetworkSettings")),
+        netns=documents.text(config, "NetworkSettings", "SandboxKey"),
     )
+
+
+def hosted(container: Container, config: object, host_config: object) -> Container:
+    """With what hostconfig.json says; the gap of one that cannot be read says nothing."""
+    over = _over_files(config, host_config)
+    if not documents.mapping(host_config):
+        return replace(container, mounts=over)
+    group = limits.cgroup(host_config, container.id)
+    return replace(container, mounts=over, limits=limits.limits(host_config), cgroup=group)
+
+
+def _addresses(settings: object) -> tuple[str, ...]:
+    """Of every network, IPv4 before IPv6; a stopped container has none (moby ``daemon/network/settings.go``)."""
+    networks = documents.mapping(settings, "Networks").values()
+    told = (documents.text(network, key) for network in networks for key in ("IPAddress", "GlobalIPv6Address"))
+    return tuple(dict.fromkeys(filter(None, told)))
 
 
 def _over_files(config: object, host_config: object) -> dict[str, str]:
@@ -162,4 +189,4 @@ def _state(config: object) -> str:
     for key, word in words:
         if documents.flag(state, key):
             return word
-    return "created" if documents.text(state, "StartedAt") in {"", _NEVER} else "exited"
+    return "exited" if documents.moment(state, "StartedAt") else "created"

@@ -20,8 +20,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from netfs.model.gaps import Gap
 from netfs.model.layers import Image
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents, history
 from netfs.overlay.stores.chain_id import chain_ids

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from netfs.model.containers import Container
+from netfs.model.gaps import Gap
 from netfs.model.layers import OWNERS, Image, Layer
-from netfs.model.snapshot import Gap
 from netfs.overlay.stores.docker import buildkit
 from netfs.overlay.stores.docker.buildkit import BuildCache
 from netfs.overlay.stores.docker.containers import ID, Mounts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from netfs.model.snapshot import Gap
+from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
 from netfs.overlay.stores.overlay_directories import LINKS

@@ -23,13 +23,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from netfs.errors import SourceError
+from netfs.model.gaps import Gap
 from netfs.model.layers import MountOptions, Store
-from netfs.model.snapshot import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents, overlay_directories
 from netfs.overlay.stores.docker import buildkit, containers, images, layers
 from netfs.overlay.stores.docker.layers import Records
 from netfs.overlay.stores.docker.place import DRIVER, is_folder, is_root
+from netfs.overlay.stores.members import Members
 from netfs.overlay.stores.overlay_directories import LayerFolder, component
 
 _REMAPPED = re.compile(r"[0-9]+\.[0-9]+")
@@ -47,6 +48,12 @@ def read(root: Root, path: str) -> Store:
     if is_folder(root, path):
         return _read_folder(root, path)
     raise SourceError("is no store of Docker's", where=path)
+
+
+def members(root: Root, path: str) -> Members:
+    """The containers alone of the data root at ``path``."""
+    found = containers.read_containers(root, posixpath.join(path, "containers"), {})
+    return Members(found.containers, found.gaps)
 
 
 def _read_root(root: Root, path: str) -> Store:

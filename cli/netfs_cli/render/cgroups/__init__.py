@@ -1,0 +1,1 @@
+"""How the answer of ``netfs cgroups`` is drawn."""

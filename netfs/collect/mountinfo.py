@@ -1,0 +1,52 @@
+"""mountinfo (proc_pid_mountinfo(5)): the mounts that a process sees, as records."""
+
+from __future__ import annotations
+
+import re
+
+from netfs.collect.procfs import text
+from netfs.model.processes import MountPoint
+
+MOST_BYTES = 64 << 20
+"""Of one mountinfo that is read: somebody in a user namespace may mount 100,000 times."""
+
+_NUMBER = re.compile(rb"[0-9]{1,10}")
+_DEVICE = re.compile(rb"[0-9]{1,8}:[0-9]{1,8}")
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
+
+
+def parse(data: bytes) -> tuple[MountPoint, ...]:
+    """Every mount, in the order of the file: a later one may cover an earlier one.
+
+    A line that has not the form of proc_pid_mountinfo(5) is left out.
+    """
+    mounts = (_mount(line) for line in data.split(b"\n"))
+    return tuple(mount for mount in mounts if mount is not None)
+
+
+def _mount(line: bytes) -> MountPoint | None:
+    before, parted, after = line.partition(b" - ")
+    fields = before.split(b" ")
+    last = after.split(b" ", 2)
+    if not parted or len(fields) < 6 or len(last) != 3:
+        return None
+    if not (_NUMBER.fullmatch(fields[0]) and _NUMBER.fullmatch(fields[1]) and _DEVICE.fullmatch(fields[2])):
+        return None
+    return MountPoint(
+        id=int(fields[0]),
+        parent=int(fields[1]),
+        device=fields[2].decode("ascii"),
+        root=_decoded(fields[3]),
+        path=_decoded(fields[4]),
+        options=text(fields[5]),
+        type=_decoded(last[0]),
+        source=_decoded(last[1]),
+        # A comma within an option is escaped, one between two is not: who parts them decodes them.
+        super_options=text(last[2]),
+        propagation=tuple(text(field) for field in fields[6:]),
+    )
+
+
+def _decoded(shown: bytes) -> str:
+    """Space, tab, newline, backslash and ``#`` are shown in octal (``mangle_path``, fs/seq_file.c)."""
+    return text(_OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), shown) if b"\\" in shown else shown)

@@ -1,0 +1,65 @@
+"""``netfs namespaces``: those of every node, or of one target."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from netfs.container import targets
+from netfs.container.answers.known import gaps, known
+from netfs.container.namespaces import findings, selected, subject
+from netfs.container.node import Node
+from netfs.errors import EndpointError, UsageError
+from netfs.model.namespaces import Namespace, Namespaces
+from netfs.model.processes import NAMESPACE_TYPES
+from netfs.model.text import printable
+
+UNDECIDED = "not every engine and process could be read: no namespace is called leaked"
+
+
+def namespaces(
+    nodes: Sequence[Node],
+    target: str = "",
+    *,
+    types: Collection[str] = (),
+    open_files: bool = False,
+    namespace: str = "",
+    container: str = "",
+) -> Namespaces:
+    """See ``Containers.namespaces``."""
+    unknown = sorted(set(types) - set(NAMESPACE_TYPES))
+    if unknown:
+        what = f"no type of namespace is called {printable(unknown[0])!r}"
+        raise UsageError(what, hint=f"there are {', '.join(NAMESPACE_TYPES)}")
+    read = [node.namespaces(open_files=open_files) for node in nodes]
+    whole = [each for told, _ in read for each in told]
+    meant = _of_target(nodes, whole, target, namespace, container) if target else whole
+    shown = [each for each in meant if not types or each.type in types]
+    names = {subject(each) for each in shown}
+    empty = any(each.pins and not each.pids and not each.initial for each in shown)
+    return Namespaces(
+        tuple(shown),
+        tuple(finding for finding in findings(whole) if finding.object in names),
+        (UNDECIDED,) if empty and any(node.undecided for node in nodes) else (),
+        gaps(nodes, (unread for _, unread in read)),
+    )
+
+
+def _of_target(
+    nodes: Sequence[Node], whole: Sequence[Namespace], target: str, namespace: str, container: str
+) -> Sequence[Namespace]:
+    chosen = selected(whole, target)
+    if chosen is not None:
+        if not chosen:
+            what = f"no namespace {printable(target)!r} on these nodes"
+            raise EndpointError(what, hint="netfs namespaces lists all")
+        return chosen
+    meant = targets.find(known(nodes), target, namespace=namespace, container=container)
+    here = [each for each in whole if each.node == meant.node]
+    if meant.kind == "node":
+        return here
+    kept = {each.container.netns for each in meant.placed} - {""}
+    return [
+        each
+        for each in here
+        if not meant.pids.isdisjoint((*each.pids, *each.children_of)) or any(pin.path in kept for pin in each.pins)
+    ]

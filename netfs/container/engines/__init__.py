@@ -1,0 +1,1 @@
+"""Who runs containers here: Docker, Podman and CRI, asked at their sockets."""
