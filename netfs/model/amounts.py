@@ -1,4 +1,4 @@
-"""Amounts in words, for the evidence of findings."""
+"""Amounts in words: for the evidence of findings, and for every renderer."""
 
 from __future__ import annotations
 

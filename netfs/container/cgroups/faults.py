@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from netfs.collect.cgroups.paths import recognise
 from netfs.container.cgroups import promised, repair
 from netfs.container.cgroups.known import Known
-from netfs.container.words import cpus, several, share, size
+from netfs.model.amounts import cpus, several, share, size
 from netfs.model.cgroups import Cgroup, CgroupTree, Rates
 from netfs.model.containers import Placed
 from netfs.model.findings import Finding

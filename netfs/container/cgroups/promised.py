@@ -9,7 +9,7 @@ from netfs.collect.cgroups.paths import recognise
 from netfs.container.cgroups.effective import quota
 from netfs.container.cgroups.known import Known
 from netfs.container.cgroups.repair import ENGINES
-from netfs.container.words import cpus, size
+from netfs.model.amounts import cpus, size
 from netfs.model.cgroups import Cgroup, CgroupTree
 from netfs.model.containers import DIGITS, Container, Limits, Placed
 from netfs.model.findings import Finding

@@ -50,6 +50,7 @@ def _group(group: Cgroup, ink: Ink, width: int | None) -> Iterator[str]:
 
 
 def lines(group: Cgroup) -> Iterator[tuple[str, str]]:
+    """All that is known of a group, each line with its label; of several with one label the first has it."""
     yield "path", group.path
     yield from _cpu(group)
     yield from _memory(group)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netfs.container.words import cpus
+from netfs.model.amounts import cpus
 from netfs.model.cgroups import Cgroup, Effective
 from netfs.model.containers import Limits
 from netfs.model.inspected import Inspected, InspectedContainer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from netfs.model import amounts
 from netfs.model.gaps import Gap
 from netfs.model.layers import Extent
 from netfs.model.text import printable
@@ -21,17 +22,11 @@ _MAKERS = {
     "init": "the engine, for this container: what it mounts over later",
     "container": "the container's own processes, or the engine for it",
 }
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def size(number: int | None) -> str:
     """``0 B``, ``52.0 KiB``, ``1.2 GiB``; nothing for what was not measured."""
-    if number is None:
-        return ""
-    amount, unit = float(number), 0
-    while amount >= 1000 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{number} B" if unit == 0 else f"{amount:.{0 if amount >= 100 else 1}f} {_UNITS[unit]}"
+    return "" if number is None else amounts.size(number)
 
 
 def short(identity: str) -> str:
