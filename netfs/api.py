@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netfs.errors import EndpointError
+from netfs.errors import EndpointError, NetfsError
 
 if TYPE_CHECKING:
     import networkx
@@ -213,7 +213,35 @@ def load(*uris: str, timeout: float | None = None) -> Cluster:
     """
     from netfs import sources
 
-    return Cluster(sources.load(uris, timeout=timeout), uris)
+    return Cluster(_with_names(sources.load(uris, timeout=timeout), uris, timeout), uris)
+
+
+def _with_names(snapshots: Snapshots, uris: Sequence[str], timeout: float | None) -> Snapshots:
+    """The snapshots with the pods of this host called as its engines call them; other sources know their pods' names.
+
+    Engines are asked only where a process's control group says that it is a container's.
+    """
+    from netfs.sources.load import default_uri
+    from netfs.sources.uri import parse
+
+    live = [uri for uri in uris or (default_uri(),) if parse(uri).scheme in ("local", "pid")]
+    if not any(pod.containers for node in snapshots.nodes if node.source in live for pod in node.pods):
+        return snapshots
+    from netfs.container.pods import named
+
+    try:
+        held = {node.name: node for node in containers(*live, timeout=timeout).nodes}
+    except NetfsError:  # its processes may not be looked at: its pods keep the names that their groups tell
+        return snapshots
+    return replace(
+        snapshots,
+        nodes=tuple(
+            named(node, held[node.name].placed, held[node.name].by_pid)
+            if node.source in live and node.name in held
+            else node
+            for node in snapshots.nodes
+        ),
+    )
 
 
 def decode(
