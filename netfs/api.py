@@ -169,6 +169,13 @@ class Cluster:
 
         return diagnose.examine(self.topology)
 
+    def containers(self) -> Containers | None:
+        """What runs on its nodes now; None: none of them is known to be live on this host. Raises as ``containers``."""
+        from netfs.sources.roots import live
+
+        uris = live(self.uris)
+        return containers(*uris) if uris else None
+
     def graph(self) -> networkx.MultiGraph[tuple[str, str, str]]:
         """The devices of every namespace and what connects them, as a networkx graph."""
         from netfs.cluster.graph import graph
@@ -212,8 +219,10 @@ def load(*uris: str, timeout: float | None = None) -> Cluster:
     SnapshotError, LabError.
     """
     from netfs import sources
+    from netfs.sources.load import default_uri
 
-    return Cluster(_with_names(sources.load(uris, timeout=timeout), uris, timeout), uris)
+    wanted = uris or (default_uri(),)
+    return Cluster(_with_names(sources.load(wanted, timeout=timeout), wanted, timeout), wanted)
 
 
 def _with_names(snapshots: Snapshots, uris: Sequence[str], timeout: float | None) -> Snapshots:
@@ -221,10 +230,9 @@ def _with_names(snapshots: Snapshots, uris: Sequence[str], timeout: float | None
 
     Engines are asked only where a process's control group says that it is a container's.
     """
-    from netfs.sources.load import default_uri
     from netfs.sources.uri import parse
 
-    live = [uri for uri in uris or (default_uri(),) if parse(uri).scheme in ("local", "pid")]
+    live = [uri for uri in uris if parse(uri).scheme in ("local", "pid")]
     if not any(pod.containers for node in snapshots.nodes if node.source in live for pod in node.pods):
         return snapshots
     from netfs.container.pods import named

@@ -12,6 +12,8 @@ from netfs.model.places import NodeRoot
 
 if TYPE_CHECKING:
     from netfs.model.cgroups import Cgroups
+    from netfs.model.findings import Finding
+    from netfs.model.gaps import Gap
     from netfs.model.inspected import Inspected
     from netfs.model.namespaces import Namespaces
 
@@ -67,6 +69,11 @@ class Containers:
         from netfs.container.answers.cgroups import cgroups
 
         return cgroups(self.nodes, target, detail=detail, namespace=namespace, container=container)
+
+    def findings(self) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
+        """Every finding about namespaces and control groups, and what could not be read for it."""
+        spaces, groups = self.namespaces(), self.cgroups(detail=False)
+        return (*groups.findings, *spaces.findings), tuple(dict.fromkeys((*groups.gaps, *spaces.gaps)))
 
     def inspect(self, target: str, *, namespace: str = "", container: str = "") -> Inspected:
         """Everything that makes a pod, or a container, what it is. Raises EndpointError where nothing is called so."""

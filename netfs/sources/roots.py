@@ -13,6 +13,7 @@ from netfs.sources.load import default_uri
 from netfs.sources.registry import open_uri
 from netfs.sources.uri import SourceUri, parse
 
+LIVE = frozenset(("lab", "local", "pid"))
 SAVED = "a snapshot holds neither files nor processes"
 NETNS = "a network namespace has no files and no processes of its own"
 HINT = "name a live source: local, lab, pid:PID; netfs layers also reads a store that was copied, with --root DIR"
@@ -25,6 +26,11 @@ def roots(uris: Sequence[str]) -> tuple[NodeRoot, ...]:
     is no live node, or whose nodes are not on this host.
     """
     return tuple(root for uri in dict.fromkeys(uris or (default_uri(),)) for root in _of(parse(uri)))
+
+
+def live(uris: Sequence[str]) -> tuple[str, ...]:
+    """Those of the URIs whose nodes have files and processes on this host. Raises SourceUriError."""
+    return tuple(uri for uri in uris if parse(uri).scheme in LIVE)
 
 
 def _of(uri: SourceUri) -> tuple[NodeRoot, ...]:

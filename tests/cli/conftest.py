@@ -14,10 +14,22 @@ from netfs.cluster import services
 from netfs.cluster.services import ServiceView
 from netfs.cluster.topology import Topology
 from netfs.model.findings import Finding
+from netfs.model.gaps import Gap
 from netfs.model.snapshot import Snapshots
 from netfs.model.trace import Trace
 from netfs_cli.main import main
 from tests.unit.clusters import two_nodes
+
+
+@dataclass
+class FakeHeld:
+    """What runs on live nodes."""
+
+    found: tuple[Finding, ...] = ()
+    unread: tuple[Gap, ...] = ()
+
+    def findings(self) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
+        return self.found, self.unread
 
 
 @dataclass
@@ -27,6 +39,7 @@ class FakeCluster:
     topology: Topology
     answer: Trace | Exception | None = None
     found: tuple[Finding, ...] = ()
+    held: FakeHeld | None = None
     loaded: tuple[Any, ...] = ()
     asked: dict[str, Any] = field(default_factory=dict)
 
@@ -46,6 +59,9 @@ class FakeCluster:
 
     def findings(self) -> tuple[Finding, ...]:
         return self.found
+
+    def containers(self) -> FakeHeld | None:
+        return self.held
 
 
 @dataclass

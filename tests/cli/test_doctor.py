@@ -16,7 +16,7 @@ from netfs_cli.commands.doctor import examination
 from netfs_cli.render.doctor import render
 from netfs_cli.render.ink import Ink
 from tests.cli import answers
-from tests.cli.conftest import FakeCluster, Result
+from tests.cli.conftest import FakeCluster, FakeHeld, Result
 
 Run = Callable[..., Result]
 
@@ -87,3 +87,12 @@ def test_the_severe_come_first(run: Run, cluster: FakeCluster) -> None:
     cluster.found = (INFO, WARNING, ERROR)
     out = run("doctor").out
     assert out.index(ERROR.slug) < out.index(WARNING.slug) < out.index(INFO.slug)
+
+
+def test_what_live_nodes_lack_is_told_with_the_rest_and_decides_with_it(run: Run, cluster: FakeCluster) -> None:
+    killed = Finding("cgroup-oom-killed", "error", "node1/kubepods/pod1", "1 process was killed", "raise the limit")
+    cluster.held = FakeHeld((killed,), (Gap("/proc", "namespaces by process", "1 process may not be looked at"),))
+    result = run("doctor")
+    assert (result.status, "cgroup-oom-killed" in result.out, "may not be looked at" in result.out) == (1, True, True)
+    cluster.held = FakeHeld((), cluster.held.unread)
+    assert run("doctor").status == 0  # what one process is in does not decide about the network

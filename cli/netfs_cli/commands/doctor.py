@@ -47,12 +47,20 @@ STATUS = {"healthy": 0, "defective": 1, "unknown": 3}
 def doctor(settings: Settings, output_form: str, write: str | None) -> int:
     """Look for everything that is wrong, on every node, and say how to repair it.
 
+    Of live nodes (lab, local, pid:PID) also what their containers lack: limits that are met, processes that were killed
+    for memory, namespaces that leaked. What layer stores hold is not looked at: see netfs layers.
+
     Exit status: 0 healthy, 1 findings of severity error, 2 usage, 3 something decisive could not be read.
     """
     cluster = settings.load()
     topology = cluster.topology
+    held = cluster.containers()
+    more, unread = held.findings() if held is not None else ((), ())
     answer = examination(
-        cluster.findings(), topology.gaps, nodes=len(topology.nodes), pods=sum(map(len, topology.pods.values()))
+        (*cluster.findings(), *more),
+        tuple(dict.fromkeys((*topology.gaps, *unread))),
+        nodes=len(topology.nodes),
+        pods=sum(map(len, topology.pods.values())),
     )
 
     from netfs_cli.render.doctor import render
