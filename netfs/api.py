@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netfs.errors import EndpointError, NetfsError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import networkx
 
     from netfs.capture.wish import Wish
@@ -37,10 +38,11 @@ BY_RULES = frozenset({"firewall-rule-drops", "firewall-forward-drop"})
 class Cluster:
     """The nodes of one or several sources, joined. Everything it answers, it answers from its snapshots."""
 
-    def __init__(self, snapshots: Snapshots, uris: Sequence[str] = ()) -> None:
+    def __init__(self, snapshots: Snapshots, uris: Sequence[str] = (), running: Containers | None = None) -> None:
         self.snapshots = snapshots
         self.uris = tuple(uris)
         """The sources they were read from, as they were named; none: not known."""
+        self._running = running
 
     @cached_property
     def topology(self) -> Topology:
@@ -170,11 +172,10 @@ class Cluster:
         return diagnose.examine(self.topology)
 
     def containers(self) -> Containers | None:
-        """What runs on its nodes now; None: none of them is known to be live on this host. Raises as ``containers``."""
-        from netfs.sources.roots import live
-
-        uris = live(self.uris)
-        return containers(*uris) if uris else None
+        """What runs on its nodes now; None: none of them is live on this host, or may be looked at there."""
+        if self._running is None:
+            self._running = _running(self.uris, None)
+        return self._running
 
     def graph(self) -> networkx.MultiGraph[tuple[str, str, str]]:
         """The devices of every namespace and what connects them, as a networkx graph."""
@@ -218,38 +219,50 @@ def load(*uris: str, timeout: float | None = None) -> Cluster:
     ``timeout`` bounds, in seconds, how long a source may take. Raises SourceUriError, SourceError,
     SnapshotError, LabError.
     """
-    from netfs import sources
-    from netfs.sources.load import default_uri
+    from netfs.sources.load import load as snapshots
+    from netfs.sources.registry import default_uri
 
     wanted = uris or (default_uri(),)
-    return Cluster(_with_names(sources.load(wanted, timeout=timeout), wanted, timeout), wanted)
+    read = snapshots(wanted, timeout=timeout)
+    return _named(read, wanted, _running(wanted, timeout) if _of_containers(read, wanted) else None)
 
 
-def _with_names(snapshots: Snapshots, uris: Sequence[str], timeout: float | None) -> Snapshots:
-    """The snapshots with the pods of this host called as its engines call them; other sources know their pods' names.
+def _of_containers(snapshots: Snapshots, uris: Sequence[str]) -> bool:
+    """Whether there are pods whose names their engines know, and they alone: those that control groups tell of.
 
-    Engines are asked only where a process's control group says that it is a container's.
+    Other sources know the names of their pods.
     """
     from netfs.sources.uri import parse
 
-    live = [uri for uri in uris if parse(uri).scheme in ("local", "pid")]
-    if not any(pod.containers for node in snapshots.nodes if node.source in live for pod in node.pods):
-        return snapshots
+    unnamed = [uri for uri in uris if parse(uri).scheme in ("local", "pid")]
+    return any(pod.containers for node in snapshots.nodes if node.source in unnamed for pod in node.pods)
+
+
+def _running(uris: Sequence[str], timeout: float | None) -> Containers | None:
+    """What runs on those of the sources that are live; None: on none, or its processes may not be looked at."""
+    from netfs.sources.roots import live
+
+    here = live(uris)
+    try:
+        return containers(*here, timeout=timeout) if here else None
+    except NetfsError:
+        return None
+
+
+def _named(snapshots: Snapshots, uris: Sequence[str], running: Containers | None) -> Cluster:
+    """The cluster, with its pods called as their engines call them, which are asked only where there are such pods."""
+    if running is None or not _of_containers(snapshots, uris):
+        return Cluster(snapshots, uris, running)
     from netfs.container.pods import named
 
-    try:
-        held = {node.name: node for node in containers(*live, timeout=timeout).nodes}
-    except NetfsError:  # its processes may not be looked at: its pods keep the names that their groups tell
-        return snapshots
-    return replace(
-        snapshots,
-        nodes=tuple(
-            named(node, held[node.name].placed, held[node.name].by_pid)
-            if node.source in live and node.name in held
-            else node
-            for node in snapshots.nodes
-        ),
+    held = {node.name: node for node in running.nodes}
+    nodes = tuple(
+        named(node, held[node.name].placed, held[node.name].by_pid)
+        if node.source in uris and node.name in held
+        else node
+        for node in snapshots.nodes
     )
+    return Cluster(replace(snapshots, nodes=nodes), uris, running)
 
 
 def decode(
@@ -289,9 +302,11 @@ def dumps(snapshots: Snapshots) -> bytes:
 
 def save(snapshots: Snapshots, path: str | Path) -> None:
     """Write the snapshots to ``path``, compressed where it ends in ``.zst``."""
+    import pathlib
+
     from netfs.sources import document
 
-    document.write(snapshots, Path(path))
+    document.write(snapshots, pathlib.Path(path))
 
 
 def layers(*uris: str, root: str | None = None, progress: Callable[[int], None] | None = None) -> LayerStores:
@@ -318,10 +333,16 @@ def containers(*uris: str, timeout: float | None = None) -> Containers:
     """
     from netfs.container.answers.sources import Network, Sources
     from netfs.container.containers import Containers
+    from netfs.sources.registry import default_uri
     from netfs.sources.roots import roots
 
+    wanted = uris or (default_uri(),)
+
     def network() -> Network:
-        cluster = load(*uris, timeout=timeout)
+        from netfs.sources.load import load as snapshots
+
+        cluster = _named(snapshots(wanted, timeout=timeout), wanted, held)
         return Network(cluster.topology, cluster.findings())
 
-    return Containers(roots(uris), Sources(network, lambda: layers(*uris)), timeout=timeout)
+    held = Containers(roots(wanted), Sources(network, lambda: layers(*wanted)), timeout=timeout)
+    return held

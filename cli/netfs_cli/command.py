@@ -6,7 +6,6 @@ click names the parameters of the methods that are overridden here, whether they
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -66,6 +65,8 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a near miss named."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            from difflib import get_close_matches
+
             near = get_close_matches(args[0], self.list_commands(ctx), 1)
             meant = f", did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"no such command {args[0]!r}{meant}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 _VERSION = (["--version"], ["-V"])
@@ -18,6 +19,8 @@ def main() -> int:
         return run(arguments, program="netfs")
     except KeyboardInterrupt:
         return 130
+    finally:
+        gc.freeze()  # the interpreter ends now, and would look through all that is left for garbage first
 
 
 def _show_version() -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netfs_cli import terminal
@@ -37,7 +37,8 @@ def show(
         sys.stdout.flush()
         return
     body = _render(answer, text, form_of(write, form), Ink(colour=False), None)
-    Path(write).write_text(body, encoding="utf-8", errors="backslashreplace")
+    with open(write, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(body)
 
 
 def _render(
@@ -105,7 +106,7 @@ def form_of(write: str | None, form: str) -> str:
     """
     if write is None or write == "-":
         return form
-    suffix = Path(write).suffix.lower()
+    suffix = os.path.splitext(write)[1].lower()
     if suffix in _PLAIN:
         return form
     if suffix not in _FORMATS:

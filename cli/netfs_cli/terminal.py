@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TextIO
 
@@ -29,9 +28,14 @@ def wants_colour(colour: str, stream: TextIO) -> bool:
 
 def width(stream: TextIO) -> int | None:
     """Columns to wrap text at; None where no terminal asks for it, so that a line stays a line for ``grep``."""
-    if not stream.isatty():
-        return None
-    return max(NARROW, min(shutil.get_terminal_size((100, 24)).columns, WIDE))
+    return max(NARROW, min(columns(), WIDE)) if stream.isatty() else None
+
+
+def columns() -> int:
+    """Columns that the terminal has: tables may take them all, where text is better read in fewer."""
+    import shutil  # with every format of an archive
+
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def error(message: str) -> None:

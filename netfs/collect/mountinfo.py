@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from netfs.collect.procfs import text
-from netfs.model.processes import MountPoint
+from netfs.model.process_facts import MountPoint
 
 MOST_BYTES = 64 << 20
 """Of one mountinfo that is read: somebody in a user namespace may mount 100,000 times."""

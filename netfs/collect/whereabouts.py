@@ -97,10 +97,10 @@ def _names(root: int) -> tuple[str, ...]:
     names = (*NAMESPACE_TYPES, *_FOR_CHILDREN)
     try:
         folder = os.open("self/ns", _LISTED, dir_fd=root)
+        try:
+            listed = frozenset(os.listdir(folder))
+        finally:
+            os.close(folder)
     except OSError:
         return names
-    try:
-        listed = frozenset(os.listdir(folder))
-    finally:
-        os.close(folder)
     return tuple(name for name in names if name in listed)

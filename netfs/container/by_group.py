@@ -70,6 +70,16 @@ class Groups:
         """Whether a path names a container."""
         return any(holder.at == at for holder in self.chain(path))
 
+    def append(self, container: Container) -> int:
+        """Add one that paths do not lead to; its place."""
+        self.containers.append(container)
+        return len(self.containers) - 1
+
+    def unknown(self, identity: str) -> int | None:
+        """The place of a container that only control groups know."""
+        found = self._by_id.get(identity, ())
+        return found[0] if len(found) == 1 and found[0] >= self.engines_know else None
+
     def doubt(self, at: int, why: str) -> None:
         """Write down why what is said of a container may be wrong."""
         if at != NOBODY and why not in self.doubts.setdefault(at, []):
@@ -95,7 +105,9 @@ class Groups:
         named, told = recognise(path), self._told(path)
         if named is not None and len(named.group) > len(told):
             above = _above(named.group)
-            if named.kind in {"monitor", "pod"} or not named.container:
+            if named.pod_uid and above.endswith(f"/{named.pod_uid}"):
+                above = _above(above)  # Podman's pod, whose group's own path does not tell that it is one
+            if named.kind in {"monitor", "pod"} or not named.container or named.container in self._pods:
                 return None, above
             return Holder(self._which(named), named.group), above
         return (Holder(self._by_group[told], told), _above(told)) if told else (None, "/")
@@ -111,9 +123,9 @@ class Groups:
     def _which(self, named: Recognised) -> int:
         found = self._by_id.get(named.container) or self._abridged(named.container)
         if not found:
-            self.containers.append(self._unknown(named))
-            self._add(len(self.containers) - 1, self.containers[-1])
-            return len(self.containers) - 1
+            at = self.append(self._unknown(named))
+            self._add(at, self.containers[at])
+            return at
         if len(found) == 1:
             return found[0]
         for at in found:

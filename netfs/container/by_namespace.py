@@ -40,7 +40,12 @@ def found(kin: Kin, taken: Collection[int]) -> list[Found]:
     node = kin.first.namespaces if kin.first is not None else {}
     if not {"mnt", "pid", "net"} <= node.keys():
         return []
+    led = {
+        process.namespaces.get("pid") for process in kin.processes if kin.leads(process) and process.pid not in taken
+    }
     held = {space for pid in taken if pid in kin.by_pid for space in _own(kin.by_pid[pid], node)}
+    # One whose number 1 is nobody's is not that of who was merely put there (``--pid host`` on a nameless node).
+    held -= {("pid", space) for space in led if space is not None}
     free = [process for process in kin.processes if process.pid not in taken]
     by_pid = _grouped(((_topmost(process, kin, node), process) for process in free), held)
     told = [one for one in (_with_pids(space, group, node, held) for space, group in by_pid.items()) if one is not None]

@@ -82,9 +82,8 @@ def households(
 
 def _own_namespaces(inits: Mapping[int, Process], places: list[Container], kin: Kin) -> dict[int, int]:
     """Containers by the PID namespace that is theirs: not the node's, and their first process is number 1 in it."""
-    node = kin.first.namespaces.get("pid") if kin.first is not None else None
     return {
         process.namespaces["pid"]: at
         for at, process in inits.items()
-        if process.pids[-1:] == (1,) and process.namespaces.get("pid", node) != node and places[at].role != SANDBOX
+        if kin.leads(process) and places[at].role != SANDBOX
     }

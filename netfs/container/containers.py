@@ -57,7 +57,13 @@ class Containers:
         from netfs.container.answers.namespaces import namespaces
 
         return namespaces(
-            self.nodes, target, types=types, open_files=open_files, namespace=namespace, container=container
+            self.nodes,
+            target,
+            types=types,
+            open_files=open_files,
+            namespace=namespace,
+            container=container,
+            network=self._sources.network,
         )
 
     def cgroups(self, target: str = "", *, detail: bool = True, namespace: str = "", container: str = "") -> Cgroups:
@@ -68,7 +74,14 @@ class Containers:
         """
         from netfs.container.answers.cgroups import cgroups
 
-        return cgroups(self.nodes, target, detail=detail, namespace=namespace, container=container)
+        return cgroups(
+            self.nodes,
+            target,
+            detail=detail,
+            namespace=namespace,
+            container=container,
+            network=self._sources.network,
+        )
 
     def findings(self) -> tuple[tuple[Finding, ...], tuple[Gap, ...]]:
         """Every finding about namespaces and control groups, and what could not be read for it."""
@@ -82,6 +95,6 @@ class Containers:
         from netfs.container.inspected import inspected
         from netfs.container.targets import find
 
-        meant = find(known(self.nodes), target, namespace=namespace, container=container)
+        meant = find(known(self.nodes, target, self._sources.network), target, namespace=namespace, container=container)
         node = next(node for node in self.nodes if node.name == meant.node)
         return inspected(subject(node, meant, self._sources))

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import posixpath
+import re
+import stat
+from collections.abc import Collection, Iterator, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
+from netfs.container.users import owned, owner_of, speakers
 from netfs.errors import NetfsError
 from netfs.model.containers import Container, Engine
 from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
-from netfs.overlay.reading import READERS, refused
-from netfs.overlay.stores.find import CONTAINERS_STORAGE, Place, find
-from netfs.overlay.stores.members import Members
+from netfs.overlay.stores.find import CONTAINERS_STORAGE, READERS, Place, find
+from netfs.overlay.stores.refused import refused
+
+if TYPE_CHECKING:
+    from netfs.overlay.stores.members import Members
 
 _CRIO, _PODMAN = "cri-o", "podman"
+_ANYBODYS = "is not believed: anybody may write there"
+_REMAPPED = re.compile(r"/[0-9]+\.[0-9]+\Z")
 _NAMES = {CONTAINERS_STORAGE: _PODMAN}
 
 
 def engines(root: Root, places: Sequence[Place] = ()) -> tuple[Engine, ...]:
     """The engines below a root by their files; those at ``places`` where they are known, else those that are found.
 
-    Neither images nor layers are read. Stores that are there and may not be looked at are engines with a gap.
+    Neither images nor layers are read. Stores that are there and may not be looked at are engines with a gap; so are
+    those that anybody may write to.
     """
     known = places or find(root)
-    found = [engine for place in known for engine in _engines(root, place)]
+    heard = speakers(root)
+    found = [engine for place in known for engine in _owned(root, place, heard)]
     refusals = () if places else refused(root, known)
     unread = (Engine(_NAMES.get(store, store), gap.where, gaps=(gap,)) for store, gap in refusals)
     return (*found, *unread)
+
+
+def _owned(root: Root, place: Place, heard: Collection[int]) -> Iterator[Engine]:
+    """The engines of one store, as their owner's."""
+    try:
+        # Docker's root for a mapping of users belonged to the first of these (before 20.10): it is in the daemon's own.
+        folder = posixpath.dirname(place.path) if _REMAPPED.search(place.path) else place.path
+        status = root.status(folder)
+    except OSError:
+        return  # it has gone since it was found
+    if status.st_mode & stat.S_IWOTH:
+        where = root.on_host(place.path)
+        yield Engine(place.engine, where, gaps=(Gap(where, f"{place.engine} store", _ANYBODYS),))
+        return
+    for engine in _engines(root, place):
+        yield owned(engine, owner_of(folder, status), heard)
 
 
 def _engines(root: Root, place: Place) -> Iterator[Engine]:

@@ -15,7 +15,8 @@ from netfs.model.gaps import Gap
 from netfs.model.inspected import Inspected, InspectedContainer, SharedNamespace
 from netfs.model.layer_answers import ChainRef
 from netfs.model.namespaces import Namespace
-from netfs.model.processes import NAMESPACE_TYPES, MountPoint, Process, ProcessFacts, ProcessUse
+from netfs.model.process_facts import MountPoint, ProcessFacts, ProcessUse
+from netfs.model.processes import NAMESPACE_TYPES, Process
 
 SEVERITIES = ("error", "warning", "info")
 

@@ -7,14 +7,15 @@ belongs to it then. What nobody knows of is a container where its namespaces are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from netfs.container.by_group import NOBODY, Groups, group_of
 from netfs.container.by_namespace import found
 from netfs.container.by_pid import Clock, households, is_run_of
 from netfs.container.kin import Kin
 from netfs.container.merge import merged, order
+from netfs.container.nested import nested, ordered
 from netfs.model.containers import Container, Placed
 from netfs.model.processes import Process
 
@@ -28,8 +29,11 @@ _GONE = "its engine says that it is {!r}, and no process could be told to be its
 _NUMBERED = "its engine names process {}, "
 _ELSEWHERE = f"{_NUMBERED}which is not in its control group"
 _ANOTHERS = f"{_NUMBERED}which is in another container's control group"
+_NODES = f"{_NUMBERED}which has the mounts of the node, as no container's first process has"
 _TWICE = f"{_NUMBERED}and so does another container's"
 _TIMES = f"{_NUMBERED}which is not known to have been started when the container was"
+_NOT_HIS = f"{_NUMBERED}which is not a process of the user whose engine says so"
+_CLAIMED = "an engine of user {} knows it, and is not believed: its processes are not that user's"
 _NAMELESS = "no engine and no control group names it: it is told by its namespaces, and its name is made up"
 
 
@@ -48,14 +52,15 @@ def placed(
     namespaces tell. The groups of the node's own first process are the node, and none of its containers.
     """
     kin = Kin(processes, pid_namespace)
-    join = _Join(kin, Groups(sorted(containers, key=order)))
+    join = _Join(kin, Groups(sorted((one for one in containers if one.user is None), key=order)))
     join.by_group()
+    join.of_users(sorted((one for one in containers if one.user is not None), key=order))
     join.by_pid(clock)
     told = join.told(node)
     for one in found(kin, join.taken):
-        pids = _ordered(one.first.pid, (process.pid for process in one.processes))
+        pids = ordered(one.first.pid, (process.pid for process in one.processes))
         told.append(Placed(one.container, node, one.first.pid, pids, group_of(one.first), "namespace", _NAMELESS))
-    return tuple(sorted(told, key=lambda each: order(each.container)))
+    return tuple(sorted(nested(told, kin), key=lambda each: order(each.container)))
 
 
 @dataclass(slots=True)
@@ -74,6 +79,8 @@ class _Join:
         self.kin = kin
         self.groups = groups
         self.places = {at: _Place() for at in range(groups.engines_know)}
+        self.told_of = list(self.places)
+        """Those that engines told of."""
         self.taken: set[int] = set()
         """Processes that are some container's, or that nobody can tell whose they are."""
 
@@ -92,10 +99,27 @@ class _Join:
                     place.by = "cgroup"
                     place.pids.add(process.pid)
 
+    def of_users(self, claims: Sequence[Container]) -> None:
+        """Take what users' engines say of containers that only control groups know, where the processes are theirs."""
+        held = {one.pod_uid for one in self.groups.containers}
+        for claim in claims:
+            user = -1 if claim.user is None else claim.user
+            at = self.groups.unknown(claim.id)
+            pids = self.places[at].pids if at is not None else ()
+            if at is None:
+                at = self.groups.append(replace(claim, pod_uid="") if claim.pod_uid in held else claim)
+                self.places[at] = _Place()
+            elif all(self.kin.is_users(self.kin.by_pid[pid], user) for pid in pids):
+                self.groups.containers[at] = replace(claim, pod_uid=self.groups.containers[at].pod_uid)
+            else:
+                self.groups.doubt(at, _CLAIMED.format(user))
+                continue
+            self.told_of.append(at)
+
     def by_pid(self, clock: Clock) -> None:
         """Find first processes by their numbers, and give these and what they started to containers without a group."""
         claims: dict[int, list[int]] = {}
-        for at in range(self.groups.engines_know):
+        for at in self.told_of:
             process = self._numbered(self.groups.containers[at])
             if process is not None and self._may_claim(at, process, clock):
                 claims.setdefault(process.pid, []).append(at)
@@ -117,14 +141,18 @@ class _Join:
 
     def _may_claim(self, at: int, process: Process, clock: Clock) -> bool:
         """Whether the number alone ties the process to the container."""
-        place = self.places[at]
+        place, claim = self.places[at], self.groups.containers[at]
         if process.pid in place.pids:
             place.init = process.pid
         elif place.pids:
             self._doubt(at, _ELSEWHERE)
         elif process.pid in self.taken:
             self._doubt(at, _ANOTHERS)
-        elif is_run_of(process, self.groups.containers[at], clock):
+        elif claim.user is not None and not self.kin.is_users(process, claim.user):
+            self._doubt(at, _NOT_HIS)
+        elif self.kin.sees_the_nodes_files(process):
+            self._doubt(at, _NODES)
+        elif is_run_of(process, claim, clock):
             return True
         else:
             self._doubt(at, _TIMES)
@@ -147,8 +175,4 @@ class _Join:
             doubts.append(_ALIVE.format(container.state))
         init = place.init if place.init is not None else self.kin.eldest(place.pids)
         path = group_of(self.kin.by_pid[init], lambda path: self.groups.names(at, path))
-        return Placed(container, node, init, _ordered(init, place.pids), path, place.by, "; ".join(doubts))
-
-
-def _ordered(first: int, pids: Iterable[int]) -> tuple[int, ...]:
-    return (first, *sorted(set(pids) - {first}))
+        return Placed(container, node, init, ordered(init, place.pids), path, place.by, "; ".join(doubts))

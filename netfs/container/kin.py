@@ -69,17 +69,50 @@ class Kin:
             yield space
             space = self._parents.get(space)
 
+    def ancestors(self, pid: int) -> Iterator[int]:
+        """Who started a process, and who started that one: as far as they live. One younger than its child is none."""
+        child, seen = self.by_pid[pid], {pid}
+        while (parent := self.by_pid.get(child.ppid)) is not None and parent.started <= child.started:
+            if parent.pid in seen:  # numbers that were given again while they were read
+                return
+            seen.add(parent.pid)
+            yield parent.pid
+            child = parent
+
+    def is_users(self, process: Process, user: int) -> bool:
+        """Whether a process is in a user namespace of a user's, as everything is that his engines run.
+
+        His number alone says less: a pod of the machine's may run as any (``runAsUser``). Within a user namespace there
+        are numbers that were lent to him (subuid(5)), but what waits for them outside (a shim, conmon) has his own.
+        """
+        node = self.first.namespaces.get("user") if self.first is not None else None
+        if node is None or process.namespaces.get("user", node) == node:
+            return False
+        for pid in (process.pid, *self.ancestors(process.pid)):
+            each = self.by_pid[pid]
+            if each.uid == user or each.namespaces.get("user", node) == node:
+                return each.uid == user
+        return False
+
+    def leads(self, process: Process) -> bool:
+        """Whether it is number 1 of a PID namespace that is not the node's."""
+        node = self.first.namespaces.get("pid") if self.first is not None else None
+        return process.pids[-1:] == (1,) and process.namespaces.get("pid", node) != node
+
+    def sees_the_nodes_files(self, process: Process) -> bool:
+        """Whether it has the mount namespace of the node's first process: every runtime gives a container its own."""
+        node = self.first.namespaces.get("mnt") if self.first is not None else None
+        return node is not None and process.namespaces.get("mnt") == node
+
     def eldest(self, pids: Collection[int]) -> int:
         """Which of some processes was first: number 1 of a PID namespace of theirs, else the earliest.
 
         What was started in a container later (``docker exec``) has no parent in it either.
         """
-        node = self.first.namespaces.get("pid") if self.first is not None else None
 
         def age(pid: int) -> tuple[bool, bool, int, int]:
             process = self.by_pid[pid]
-            leads = process.pids[-1:] == (1,) and process.namespaces.get("pid", node) != node
-            return process.ppid in pids, not leads, process.started, pid
+            return process.ppid in pids, not self.leads(process), process.started, pid
 
         return min(pids, key=age)
 

@@ -26,8 +26,20 @@ def merged(engines: Sequence[Engine]) -> tuple[Container, ...]:
     """One record a container, by name. What an answer says wins over files; what it leaves empty, they fill.
 
     Only what belongs to one run of the container is not taken from a record with another state: files that are behind
-    name a process that is gone, and a state is always newer where an engine was asked.
+    name a process that is gone, and a state is always newer where an engine was asked. What a user's engines say stands
+    for itself: of containers that are the machine's, or another user's, nothing is taken from them.
     """
+    own = _merged([engine for engine in engines if engine.user is None])
+    users = sorted({engine.user for engine in engines if engine.user is not None})
+    ids = {one.id for one in own if _UNIQUE.fullmatch(one.id)}
+    pods = {one.pod_uid for one in own}
+    for user in users:
+        theirs = _merged([engine for engine in engines if engine.user == user])
+        own += [replace(one, pod_uid="") if one.pod_uid in pods else one for one in theirs if one.id not in ids]
+    return tuple(sorted(own, key=order))
+
+
+def _merged(engines: Sequence[Engine]) -> list[Container]:
     known: dict[str, list[_Told]] = {}
     for engine in sorted(engines, key=_rank):
         before = {identity: list(told) for identity, told in known.items()} if engine.containers else {}
@@ -37,8 +49,7 @@ def merged(engines: Sequence[Engine]) -> tuple[Container, ...]:
                 known.setdefault(container.id, []).append(_Told(container))
             else:
                 same.record = _filled(same.record, container)
-    found = (one.record for told in known.values() for one in told)
-    return tuple(sorted(found, key=order))
+    return [one.record for told in known.values() for one in told]
 
 
 def order(container: Container) -> tuple[str, str, str, int]:

@@ -152,8 +152,12 @@ class Node:
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
         """What of its processes and engines could not be read."""
-        seen = self.kernel.table.gaps if self.whole else tuple(self._unseen())
-        return (*seen, *(gap for engine in self.engines for gap in engine.gaps))
+        return (*self.unseen, *(gap for engine in self.engines for gap in engine.gaps))
+
+    @cached_property
+    def unseen(self) -> tuple[Gap, ...]:
+        """What of its processes could not be read."""
+        return self.kernel.table.gaps if self.whole else tuple(self._unseen())
 
     def _unseen(self) -> Iterator[Gap]:
         for pid in self.root.members:
@@ -171,6 +175,9 @@ def _inode(path: str) -> int | None:
 
 
 def _booted_at() -> float:
-    """Seconds since the epoch (proc_stat(5), ``btime``)."""
-    with open("/proc/stat", encoding="ascii", errors="replace") as file:
-        return next((float(line.split()[1]) for line in file if line.startswith("btime ")), 0.0)
+    """Seconds since the epoch (proc_stat(5), ``btime``); 0.0: it is not told, as by a procfs with ``subset=pid``."""
+    try:
+        with open("/proc/stat", encoding="ascii", errors="replace") as file:
+            return next((float(line.split()[1]) for line in file if line.startswith("btime ")), 0.0)
+    except OSError:
+        return 0.0

@@ -24,6 +24,9 @@ STEPS = 8
 STANDS_ON = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap")
 """Kinds of device that send through the one they were made on (``IFLA_LINK``)."""
 
+READ = ("links", "addresses", "routes", "rules", "listeners", "tcp4", "tcp6", "udp4", "udp6", "netns", "network")
+"""``Gap.what`` of what is told here: packet filters and counters are not."""
+
 PAIRED = ("veth", "netkit")
 """Kinds of device whose frames arrive at the other end."""
 
@@ -51,7 +54,7 @@ def network(
         tuple(_interface(view, link, topology, out) for link in view.netns.links),
         _routes(view),
         tuple(_sockets(view, owners, commands, only)),
-        view.gaps,
+        tuple(gap for gap in view.gaps if gap.what in READ),
     )
 
 

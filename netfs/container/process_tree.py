@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
-from netfs.model.processes import Process, ProcessUse
+from netfs.model.process_facts import ProcessUse
+from netfs.model.processes import Process
 
 if TYPE_CHECKING:
     import psutil
@@ -24,7 +25,10 @@ def tree(pids: Sequence[int], known: Mapping[int, Process]) -> tuple[ProcessUse,
     """
     import psutil
 
-    booted = psutil.boot_time()
+    try:
+        booted = psutil.boot_time()
+    except (OSError, RuntimeError):  # a procfs with subset=pid has no /proc/stat: nobody can be told from another
+        return ()
     found = {}
     for pid in pids:
         process = known.get(pid)
@@ -40,10 +44,12 @@ def _use(known: Process, booted: float) -> ProcessUse | None:
     try:
         process = psutil.Process(known.pid)
         started = _started(process, known.started, booted)
-    except psutil.Error:
+        return _read(process, known, started) if started is not None else None
+    except (psutil.Error, OSError):  # OSError: it ended, and another has its number by the time psutil looks for it
         return None
-    if started is None:
-        return None
+
+
+def _read(process: psutil.Process, known: Process, started: float) -> ProcessUse | None:
     with process.oneshot():
         uids = _or_none(process.uids)
         times = _or_none(process.cpu_times)

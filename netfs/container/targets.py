@@ -8,7 +8,6 @@ what is on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from netfs.errors import EndpointError
@@ -48,7 +47,7 @@ class Known(NamedTuple):
     pids: Mapping[int, str] = {}
     """Node by process."""
     addresses: Mapping[str, tuple[str, str]] = {}
-    """(node, pod or container by ``Container.in_pod``) by address, beyond what engines say."""
+    """(node, pod or container by ``Container.in_pod``; empty: the node itself) by address, beyond what engines say."""
 
 
 def find(known: Known, text: str, *, namespace: str = "", container: str = "") -> Found:
@@ -66,6 +65,8 @@ def find(known: Known, text: str, *, namespace: str = "", container: str = "") -
         found, whole = _found(known, [each for each in known.placed if each.node == kind], rest, namespace)
     if not found and text in known.nodes:
         return _node(known, text)
+    if not found and text in known.addresses:
+        return _node(known, known.addresses[text][0])
     if not found:
         raise _unknown(known, text, namespace)
     chosen = [each for each in found if not container or container in _names(each)]
@@ -83,9 +84,9 @@ def _process(known: Known, text: str) -> Found:
     pid = int(text) if text.isascii() and text.isdigit() and len(text) < 11 else None
     if pid is None or pid not in known.pids:
         raise EndpointError(f"no process {printable(text)!r} on these nodes", hint="write pid/N, with N as ps shows it")
-    for each in reversed(known.placed):  # the innermost: a node in a container holds what its containers hold
-        if pid in each.pids:
-            return _subject((each,), whole=False, pid=pid)
+    holders = [each for each in known.placed if pid in each.pids]
+    if holders:  # the innermost: a node in a container holds what its containers hold
+        return _subject((min(holders, key=lambda each: len(each.pids)),), whole=False, pid=pid)
     return Found("process", f"pid/{pid}", known.pids[pid], (), pid)
 
 
@@ -113,8 +114,12 @@ def _found(known: Known, placed: Sequence[Placed], text: str, namespace: str) ->
 
 
 def _pods(placed: Iterable[Placed], text: str, namespace: str) -> list[Placed]:
-    """Of a pod named without its namespace those of ``namespace``; of every one, where that is not given."""
+    """Of a pod named without its namespace those of ``namespace``; of every one, where that is not given.
+
+    Podman's pods have none: theirs is the whole name, which comes first.
+    """
     found = [each for each in placed if each.container.pod and text in (each.container.pod, each.container.in_pod)]
+    found = [each for each in found if each.container.in_pod == text] or found
     return [each for each in found if not namespace or "/" in text or each.container.namespace == namespace]
 
 
@@ -172,14 +177,20 @@ def _ambiguous(subjects: Sequence[Found], text: str) -> EndpointError:
 
 
 def _unknown(known: Known, text: str, namespace: str) -> EndpointError:
-    names = {each.container.called for each in known.placed} | {each.container.in_pod for each in known.placed}
-    names |= {each.container.pod for each in known.placed if each.container.pod} | set(known.nodes)
-    near = get_close_matches(text, sorted(names), n=3)
+    from difflib import get_close_matches
+
+    pods = {each.container.in_pod for each in known.placed}
+    names = pods | {each.container.called for each in known.placed} | set(known.nodes)
+    names |= set() if namespace else {each.container.pod for each in known.placed if each.container.pod}
+    elsewhere = sorted(name for name in pods if text and name.endswith(f"/{text}"))[:3]
+    near = elsewhere or get_close_matches(text, sorted(names), n=3)
     where = f" in namespace {printable(namespace)}" if namespace else ""
     if near:
         hint = f"did you mean {printable(', '.join(near))}?"
     elif names:
-        hint = f"there is {printable(', '.join(sorted(names)[:SHOWN]))}"
+        listed = [*sorted(pods), *sorted(known.nodes)]
+        more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+        hint = f"there is {printable(', '.join(listed[:SHOWN]))}{more}"
     else:
         hint = "no container was found"
     return EndpointError(f"no pod, container, node or address {printable(text)!r}{where}", hint=hint)

@@ -28,7 +28,7 @@ def bases(lab: str, root: bool) -> tuple[str, ...]:
 
     As root below the hierarchy's root; otherwise below the caller's own group, where it was delegated to it.
     """
-    own = _own_groups()
+    own = _groups_of("self")
     found = []
     for point, controllers in _hierarchies():
         where = Path(point) if root else Path(point + own.get(controllers, own.get(frozenset(), "/")))
@@ -50,13 +50,15 @@ def _hierarchies() -> list[tuple[str, frozenset[str]]]:
     return found
 
 
-def _own_groups() -> dict[frozenset[str], str]:
-    """The caller's group per hierarchy (``/proc/self/cgroup``)."""
+def _groups_of(pid: int | str) -> dict[frozenset[str], str]:
+    """A process's group per hierarchy of use (``/proc/PID/cgroup``): version 2 has no controllers there."""
     found: dict[frozenset[str], str] = {}
-    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             _, controllers, path = line.rstrip("\n").split(":", 2)
-            found.setdefault(frozenset(controllers.split(",")) & _CONTROLLERS, path)
+            used = frozenset(controllers.split(",")) & _CONTROLLERS
+            if used or not controllers:
+                found[used] = path
     return found
 
 
@@ -71,6 +73,28 @@ def join(base: str, uid: str, container: str) -> None:
             if (limited / name).exists():
                 (limited / name).write_text(value)
     (group / "cgroup.procs").write_text("0")
+
+
+def opened(pid: int, lab: str) -> tuple[int, ...]:
+    """Descriptors that move who writes to them (``join_opened``) into the lab's groups that a process is in.
+
+    Those that the host does not let the caller open are left out.
+    """
+    theirs = _groups_of(pid)
+    paths = [point + theirs.get(controllers, "") for point, controllers in _hierarchies()]
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if f"/netfs-lab-{lab}/" in path:
+                found.append(os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+    return tuple(found)
+
+
+def join_opened(groups: tuple[int, ...]) -> None:
+    """Move the calling process, as a runtime's ``exec`` does; where the host does not let it, it stays."""
+    for group in groups:
+        with contextlib.suppress(OSError):
+            os.write(group, b"0")
 
 
 def _delegate(group: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from netfs.errors import LabError, UsageError
-from netfs.lab import linux, state
+from netfs.lab import cgroups, linux, state
 from netfs.lab.state import LabState, Member
 
 _FLAGS = linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWNET | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
@@ -22,13 +22,13 @@ def execute(name: str, member: str, argv: Sequence[str]) -> int:
     if not argv:
         raise UsageError("no command to run")
     lab = state.find(name)
-    handle = open_member(lab, lab.member(member))
+    handle = open_member(lab, meant := lab.member(member))
     sys.stdout.flush()
     sys.stderr.flush()
     try:
         pid = os.fork()
         if pid == 0:
-            _become(handle, lab, argv)
+            _become(handle, lab, meant, argv)
     finally:
         os.close(handle)
     ignored = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
@@ -65,15 +65,20 @@ def _same_user_namespace(pid: int) -> bool:
     return ours.st_ino == theirs.st_ino
 
 
-def _become(handle: int, lab: LabState, argv: Sequence[str]) -> NoReturn:
-    """In a forked child: enter, fork once more for the PID namespace, and be the command."""
+def _become(handle: int, lab: LabState, member: Member, argv: Sequence[str]) -> NoReturn:
+    """In a forked child: enter, fork once more for the PID namespace, and be the command.
+
+    The command alone goes into the member's control groups: who waits for it is none of the member's.
+    """
     try:
         folder = os.getcwd()
+        groups = cgroups.opened(member.pid, lab.name)
         enter(handle, lab)
         with contextlib.suppress(OSError):
             os.chdir(folder)
         pid = os.fork()
         if pid == 0:
+            cgroups.join_opened(groups)
             _exec(argv)
         for number in (signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)

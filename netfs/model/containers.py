@@ -80,6 +80,8 @@ class Container:
     """Those that its engine gave it."""
     netns: str = ""
     """The path its engine keeps its network namespace at."""
+    user: int | None = None
+    """Whose engine tells of it, where that is an ordinary user's: uid; None: the machine's, or the reader's own."""
 
     @property
     def called(self) -> str:
@@ -106,6 +108,9 @@ class Engine:
     containers: tuple[Container, ...] = ()
     cgroup_driver: str = ""
     """``systemd`` or ``cgroupfs``; empty: not said."""
+    user: int | None = None
+    """Who owns its socket or folder, where that is an ordinary user, who may write there what he likes; None: root, or
+    the reader."""
     gaps: tuple[Gap, ...] = ()
     """What it did not answer, or could not be read."""
 

@@ -11,7 +11,7 @@ from netfs.model.findings import Finding
 from netfs.model.gaps import Gap
 from netfs.model.layer_answers import ChainRef
 from netfs.model.namespaces import Namespace
-from netfs.model.processes import MountPoint, ProcessFacts, ProcessUse
+from netfs.model.process_facts import MountPoint, ProcessFacts, ProcessUse
 
 SCHEMA = "netfs.inspect/v1"
 

@@ -16,25 +16,13 @@ from netfs.model.gaps import Gap
 from netfs.model.layers import Layer, Mount, Store
 from netfs.model.places import NodeRoot
 from netfs.overlay.disk.root import Root
-from netfs.overlay.stores.find import Place, find
+from netfs.overlay.stores.find import READERS, Place, find
 from netfs.overlay.stores.join import join
 from netfs.overlay.stores.mounted import live, of
+from netfs.overlay.stores.refused import READ_AS_ROOT, refused
 
 if TYPE_CHECKING:
     from netfs.overlay.layer_stores import LayerStores
-
-READERS = {
-    "docker": "netfs.overlay.stores.docker.store",
-    "containerd": "netfs.overlay.stores.containerd.store",
-    "containers-storage": "netfs.overlay.stores.containers_storage.store",
-}
-USUAL = {
-    "docker": "/var/lib/docker",
-    "containerd": "/var/lib/containerd",
-    "containers-storage": "/var/lib/containers/storage",
-}
-"""Where an engine's store lies that only root may look into."""
-READ_AS_ROOT = "run it as root"
 
 
 @dataclass(slots=True)
@@ -66,19 +54,6 @@ def read(root: Root, node: str, mounts: Sequence[Mount] = (), places: Sequence[P
     matched, others = _matched(root, joined, mounts)
     strange = _strange(root, node, others)
     return Read(root, (*joined, *strange.stores), {**matched, **strange.mounts}, tuple(gaps))
-
-
-def refused(root: Root, found: Iterable[Place]) -> Iterator[tuple[str, Gap]]:
-    """Stores that are there and may not be looked at, by engine: that nothing was found in them says nothing."""
-    seen = {place.path for place in found}
-    for engine, path in USUAL.items():
-        if path in seen:
-            continue
-        try:
-            root.names(path)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM):
-                yield engine, Gap(root.on_host(path), f"{engine} store", f"it may not be read: {READ_AS_ROOT}")
 
 
 def _matched(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netfs.collect.target import PodTarget, Target
-from netfs.errors import LabError, SourceError, SourceUriError
-from netfs.lab import state
+from netfs.errors import SourceError, SourceUriError
+from netfs.sources.registry import DEFAULT
 from netfs.sources.uri import Found, SourceUri
 
-DEFAULT = "default"
+if TYPE_CHECKING:
+    from netfs.lab.state import Member
 
 
 def find(uri: SourceUri) -> Found:
@@ -17,6 +20,8 @@ def find(uri: SourceUri) -> Found:
     """
     if uri.name is not None:
         raise SourceUriError(f"source {uri.text!r}: a lab has several nodes", hint="leave the name away")
+    from netfs.lab import state
+
     lab = state.find(uri.rest or DEFAULT)
     for member in lab.members:
         if not member.alive:
@@ -44,14 +49,5 @@ def find(uri: SourceUri) -> Found:
     return Found((*nodes, fabric), None if lab.root else lab.userns_pid, kubernetes=lab.kubernetes)
 
 
-def running() -> bool:
-    """Whether the lab of the default name runs."""
-    try:
-        state.find(DEFAULT)
-    except LabError:
-        return False
-    return True
-
-
-def _path(member: state.Member) -> str:
+def _path(member: Member) -> str:
     return f"/proc/{member.pid}/ns/net"

@@ -13,18 +13,12 @@ from netfs.collect.naming import unique
 from netfs.collect.target import Target, TargetError
 from netfs.errors import SourceError, SourceUriError
 from netfs.model.snapshot import NodeSnapshot, Snapshots
-from netfs.sources import lab
 from netfs.sources.objects import joined
-from netfs.sources.registry import open_uri
+from netfs.sources.registry import default_uri, open_uri
 from netfs.sources.uri import Found
 from netfs.sources.userns import collect_inside
 
 T = TypeVar("T")
-
-
-def default_uri() -> str:
-    """Where nodes are read from when nobody says: a running lab, else this host."""
-    return "lab" if lab.running() else "local"
 
 
 def load(uris: Sequence[str], *, timeout: float | None = None) -> Snapshots:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from importlib import import_module
 
-from netfs.errors import SourceUriError
-from netfs.sources import elsewhere, file, lab, local, netns, pid
+from netfs.errors import LabError, SourceUriError
+from netfs.lab.home import home
 from netfs.sources.uri import Found, SourceUri, parse
 
-SOURCES: dict[str, Callable[[SourceUri], Found]] = {
-    "local": local.find,
-    "lab": lab.find,
-    "netns": netns.find,
-    "pid": pid.find,
-    "file": file.find,
-    "docker": elsewhere.find,
-    "k8s": elsewhere.find,
-    "ssh": elsewhere.find,
+DEFAULT = "default"
+"""Name of the lab that is meant where none is named."""
+SOURCES = {
+    "local": "netfs.sources.local",
+    "lab": "netfs.sources.lab",
+    "netns": "netfs.sources.netns",
+    "pid": "netfs.sources.pid",
+    "file": "netfs.sources.file",
+    "docker": "netfs.sources.elsewhere",
+    "k8s": "netfs.sources.elsewhere",
+    "ssh": "netfs.sources.elsewhere",
 }
+"""The module whose ``find`` knows it: what is not asked for is not loaded."""
 
 
 def open_uri(text: str) -> Found:
@@ -27,8 +32,26 @@ def open_uri(text: str) -> Found:
     not there or not readable.
     """
     uri = parse(text)
-    source = SOURCES.get(uri.scheme)
-    if source is None:
+    if uri.scheme not in SOURCES:
         forms = "local, lab[:NAME], netns:NAME, pid:PID, file:PATH"
         raise SourceUriError(f"no source of the form {text!r}", hint=f"there are {forms}")
-    return source(uri)
+    find: Callable[[SourceUri], Found] = import_module(SOURCES[uri.scheme]).find
+    return find(uri)
+
+
+def default_uri() -> str:
+    """Where nodes are read from when nobody says: a running lab, else this host."""
+    return "lab" if _lab_runs() else "local"
+
+
+def _lab_runs() -> bool:
+    """Whether the lab of the default name runs."""
+    try:
+        if not os.path.lexists(os.path.join(home(), DEFAULT)):
+            return False
+        from netfs.lab import state
+
+        state.find(DEFAULT)
+    except LabError:
+        return False
+    return True

@@ -6,11 +6,8 @@ import os
 from collections.abc import Sequence
 
 from netfs.errors import SourceError
-from netfs.lab import state
 from netfs.model.places import NodeRoot
-from netfs.sources.lab import DEFAULT
-from netfs.sources.load import default_uri
-from netfs.sources.registry import open_uri
+from netfs.sources.registry import DEFAULT, default_uri, open_uri
 from netfs.sources.uri import SourceUri, parse
 
 LIVE = frozenset(("lab", "local", "pid"))
@@ -46,6 +43,8 @@ def _of(uri: SourceUri) -> tuple[NodeRoot, ...]:
             raise SourceError("its files may not be seen", where=uri.text, hint="root may, with CAP_SYS_PTRACE")
         pid = int(uri.rest)
         return (NodeRoot(found.targets[0].name, path, pid, members=(pid,)),)
+    from netfs.lab import state
+
     lab = state.find(uri.rest or DEFAULT)
     folder = state.folder(lab.name)
     return tuple(

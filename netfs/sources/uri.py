@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from netfs.collect.target import Target
 from netfs.errors import SourceUriError
-from netfs.model.kubernetes import Kubernetes
-from netfs.model.snapshot import NodeSnapshot
+
+if TYPE_CHECKING:
+    from netfs.collect.target import Target
+    from netfs.model.kubernetes import Kubernetes
+    from netfs.model.snapshot import NodeSnapshot
 
 
 @dataclass(frozen=True, slots=True)

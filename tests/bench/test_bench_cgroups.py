@@ -6,7 +6,6 @@ the files that netfs reads, by name; ``cat`` reads their contents as well. All r
 
 from __future__ import annotations
 
-import os
 import secrets
 import statistics
 import subprocess
@@ -77,7 +76,9 @@ def shown(groups: tuple[Cgroup, ...], grown: Grown) -> int:
     return sum(group.path.startswith(f"{grown.path}/") and group.memory is not None for group in groups)
 
 
-def test_bench_groups_against_systemd_and_find(grown: Grown, require_program: Callable[[str], str]) -> None:
+def test_bench_groups_against_systemd_and_find(
+    grown: Grown, environment: dict[str, str], require_program: Callable[[str], str]
+) -> None:
     files = {name for each in names.LINE.values() for several in each.values() for name in several} | {names.USE_V2}
     named = [word for name in sorted(files) for word in ("-o", "-name", name)][1:]
     find = ["find", *map(str, grown.roots), "-type", "f", "(", *named, ")"]
@@ -92,7 +93,7 @@ def test_bench_groups_against_systemd_and_find(grown: Grown, require_program: Ca
     for _ in range(ROUNDS):
         for name, command in commands.items():
             begin = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "COLUMNS": "200"})
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**environment, "COLUMNS": "200"})
             times[name].append(time.perf_counter() - begin)
         begin = time.perf_counter()
         cgroups(detail=False)

@@ -9,7 +9,6 @@ out, and it reads a part of the capture only: its time is that of its loop.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -97,13 +96,6 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("decode") / "vxlan.pcap"
     vxlan_capture(path, PACKETS)
     return path
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """As where netfs is installed: its modules are compiled once, whatever this process was told."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("compiled"))}
 
 
 def seconds(command: list[str], output: Path, environment: dict[str, str]) -> float:

@@ -11,7 +11,7 @@ from netfs.model.gaps import Gap
 from netfs.model.inspected import Inspected, InspectedContainer, Interface, SharedNamespace, Socket
 from netfs.model.layer_answers import ChainRef
 from netfs.model.namespaces import Namespace
-from netfs.model.processes import IdMap, MountPoint, Privileges, ProcessFacts, ProcessUse, Resolver
+from netfs.model.process_facts import IdMap, MountPoint, Privileges, ProcessFacts, ProcessUse, Resolver
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202egpj.exe\nnetfs: all is well\udcff"
 """ESC, BEL, a bidirectional override, a line break, and a byte that is no UTF-8."""

@@ -13,19 +13,24 @@ from typing import Any, Self
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from syrupy.assertion import SnapshotAssertion
 
 import netfs
 from netfs.errors import EndpointError
-from netfs.model.cgroups import Cgroup, Cgroups, Pids
+from netfs.model.cgroups import Cgroup, Cgroups, CgroupTree, Cpu, Effective, Pids, Pressure, Stall
 from netfs.model.containers import Placed
 from netfs.model.gaps import Gap
 from netfs_cli.commands.cgroups import of_containers
 from netfs_cli.redraw import Redrawn
+from netfs_cli.render.cgroups import detail, tree
+from netfs_cli.render.ink import Ink
+from netfs_cli.render.table import cells_wide, shortened
 from tests.cli import cgroup_answers as answers
 from tests.cli.conftest import Result
 
 Run = Callable[..., Result]
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "netfs.cgroups.v1.json"
 TOLD = {"whole": answers.WHOLE, "healthy": answers.HEALTHY, "noted": answers.NOTED, "none": answers.NONE}
 
 
@@ -243,8 +248,66 @@ def test_somebody_who_watches_sees_it_redrawn(
     assert out.endswith("\x1b[?7h")
 
 
+@pytest.mark.parametrize("columns", [80, 100, 130, 200])
+@pytest.mark.parametrize("name", ["whole", "healthy", "noted"])
+def test_the_tree_fits_the_terminal(name: str, columns: int) -> None:
+    answer = replace(TOLD[name], findings=(), notes=(), gaps=())
+    lines = tree.render(answer, Ink(colour=False), width=80, wide=False, columns=columns).splitlines()
+    assert max(map(cells_wide, lines)) <= columns
+    plain = tree.render(answer, Ink(colour=False), width=None, wide=False).splitlines()
+    assert len([line for line in lines if "no room for" not in line]) == len(plain)
+
+
+def test_what_has_no_room_is_named_and_names_keep_both_ends() -> None:
+    lines = tree.render(answers.WHOLE, Ink(colour=False), width=80, wide=False, columns=80).splitlines()
+    assert any("no room for CPU-TIME" in line and "-o wide" in line for line in lines)
+    assert "CPU-TIME" not in lines[1]
+    assert shortened("kubepods-burstable-pod1234.slice", 16) == "kubepods-b…slice"
+    assert shortened("short", 16) == "short"
+
+
+def test_throttling_that_nobody_has_takes_no_column() -> None:
+    calm = Cgroup(
+        "/a", ("cpu",), cpu=Cpu(periods=10, throttled_periods=0), effective={"cpu": Effective(1_000_000, "/a")}
+    )
+    stopped = replace(calm, path="/b", cpu=Cpu(periods=10, throttled_periods=5))
+    assert "THROTTLED" not in tree.rows([calm], Ink(colour=False), wide=False)[0]
+    assert "THROTTLED" in tree.rows([calm, stopped], Ink(colour=False), wide=False)[0]
+
+
+def test_inherited_limits_are_explained_once() -> None:
+    two = replace(answers.WHOLE, trees=(*answers.WHOLE.trees, *answers.WHOLE.trees))
+    assert tree.render(two, Ink(colour=False), width=None, wide=False).count(tree.INHERITED) == 1
+
+
+def test_one_processor_is_one() -> None:
+    group = Cgroup("/a", ("cpu",), cpu=Cpu(usage_us=1), effective={"cpu": Effective(1_000_000, "/a")})
+    assert dict(detail.lines(group))["cpu"].endswith("limit 1 CPU")
+
+
+def test_pressure_that_nobody_feels_is_one_line() -> None:
+    nothing = Pressure(Stall(0.0, 0.0, 0.0, 7_000), Stall(0.0, 0.0, 0.0, 0))
+    group = Cgroup("/a", (), pressure={"cpu": nothing, "io": nothing, "memory": nothing})
+    assert [text for label, text in detail.lines(group) if label == "pressure"] == ["none in the last 5 minutes"]
+
+
+def test_many_groups_below_a_target_are_told_as_a_tree() -> None:
+    pods = [Cgroup(f"/pods/pod{number}", ("cpu",), kind="pod", pod=f"default/p{number}") for number in range(9)]
+    answer = Cgroups((CgroupTree("node1", "v2", groups=(Cgroup("/pods", ("cpu",)), *pods)),))
+    text = detail.render(answer, Ink(colour=False), width=None, wide=False)
+    assert text.count("  path ") == 1
+    assert all(f"default/p{number}" in text for number in range(9))
+
+
 def test_columns_stand_in_line_below_wide_names(run: Run, containers: FakeContainers) -> None:
     names = ("/plain", "/日本", "/a\u0301")
     containers.answers = [answers.answer(*(Cgroup(name, processes=Pids(7)) for name in names))]
     lines = run("cgroups").out.splitlines()[1:5]
     assert lines == ["GROUP    PIDS", "/plain   7", "/日本    7", "/a\u0301       7"]
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_json_is_what_its_schema_says(run: Run, containers: FakeContainers, name: str) -> None:
+    containers.answers = [TOLD[name]]
+    shown = json.loads(run("cgroups", "-o", "json").out)
+    Draft202012Validator(json.loads(SCHEMA.read_text())).validate(shown)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from syrupy.assertion import SnapshotAssertion
 
 import netfs
@@ -22,7 +23,7 @@ from netfs.model.containers import Container
 from netfs.model.gaps import Gap
 from netfs.model.inspected import Inspected, InspectedContainer, Interface, SharedNamespace
 from netfs.model.layer_answers import ChainRef
-from netfs.model.processes import IdMap, MountPoint, Privileges, ProcessFacts, ProcessUse, Resolver
+from netfs.model.process_facts import IdMap, MountPoint, Privileges, ProcessFacts, ProcessUse, Resolver
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.inspect import page
 from netfs_cli.render.inspect.privileges import FEW, MANY, PODMAN, capabilities
@@ -30,6 +31,7 @@ from tests.cli import inspect_answers as answers
 from tests.cli.conftest import Result
 
 Run = Callable[..., Result]
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "netfs.inspect.v1.json"
 TOLD = {
     "pod": answers.POD,
     "host-network": answers.HOST_NETWORK,
@@ -335,3 +337,33 @@ def test_many_of_a_kind_are_folded() -> None:
     assert len(drawn(told).splitlines()) <= 70
     assert "and 45 more (-o wide)" in drawn(told)
     assert len(drawn(told, wide=True).splitlines()) > 200
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_json_is_what_its_schema_says(run: Run, containers: FakeContainers, name: str) -> None:
+    containers.answer = TOLD[name]
+    shown = json.loads(run("inspect", "x", "-o", "json").out)
+    Draft202012Validator(json.loads(SCHEMA.read_text())).validate(shown)
+
+
+def test_a_control_group_that_others_are_in_is_called_so() -> None:
+    """A rootless container that got no group of its own stays in its user's session's."""
+    (app,) = answers.PLAIN.containers
+    own = tuple(process.pid for process in app.processes)
+    shared = Cgroup("/user.slice/session-1.scope", ("memory",), pids=(*own, 9001, 9002), memory=Memory(current=5))
+    text = page.render(
+        replace(answers.PLAIN, containers=(replace(app, cgroup=shared),)), Ink(colour=False), width=100, wide=False
+    )
+    assert "not its own: the numbers are of 2 other processes too" in text
+    alone = replace(app, cgroup=replace(shared, pids=own))
+    calm = page.render(replace(answers.PLAIN, containers=(alone,)), Ink(colour=False), width=100, wide=False)
+    assert "not its own" not in calm
+
+
+def test_layers_that_are_not_what_its_processes_see_are_told_as_that() -> None:
+    (app, *_) = answers.POD.containers
+    assert app.chain is not None
+    elsewhere = replace(app, root=MountPoint(1, 0, "8:1", "/", "/", "rw", "ext4", "/dev/sda1"))
+    for each, told in ((elsewhere, True), (app, False)):
+        text = page.render(replace(answers.POD, containers=(each,)), Ink(colour=False), width=100, wide=False)
+        assert ("but its processes' root is ext4, /dev/sda1" in text) == told

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from syrupy.assertion import SnapshotAssertion
 
 import netfs
@@ -18,10 +20,13 @@ from netfs.container.namespaces import findings
 from netfs.errors import EndpointError
 from netfs.model.gaps import Gap
 from netfs.model.namespaces import Namespace, Namespaces, OpenFile, Pin
+from netfs_cli.render.ink import Ink
+from netfs_cli.render.namespaces import render
 from tests.cli.answers import ESCAPE
 from tests.cli.conftest import Result
 
 Run = Callable[..., Result]
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "netfs.namespaces.v1.json"
 UUID = "1b2c3d4e-0000-1111-2222-333344445555"
 
 
@@ -175,3 +180,31 @@ def test_what_was_asked_arrives(run: Run, containers: FakeContainers) -> None:
 def test_a_type_there_is_not_is_usage(run: Run, containers: FakeContainers) -> None:
     result = run("namespaces", "-t", "network")
     assert (result.status, containers.asked) == (2, {})
+
+
+@pytest.mark.parametrize("answer", [ALL, TWO, HOSTILE, Namespaces(())], ids=["all", "two", "hostile", "none"])
+def test_json_is_what_its_schema_says(run: Run, containers: FakeContainers, answer: Namespaces) -> None:
+    containers.answer = answer
+    shown = json.loads(run("namespaces", "-o", "json").out)
+    Draft202012Validator(json.loads(SCHEMA.read_text())).validate(shown)
+
+
+@pytest.mark.parametrize("columns", [100, 140])
+def test_the_table_fits_the_terminal_and_the_nodes_own_stay_in_one_piece(columns: int) -> None:
+    long = space(
+        "net", 4026531999, 5, containers=("default/" + "p" * 60 + "/app",), pins=(Pin(f"/run/netns/cni-{UUID}", 3),)
+    )
+    own = [replace(each, id=4026531000 + each.id, node="node1") for each in OWN]
+    answer = Namespaces((*own, long))
+    lines = render(answer, Ink(colour=False), width=40, wide=False, tree=False, columns=columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert [line.strip() for line in lines[:4]] == [
+        "node1's own: mnt 4026531003,", "net 4026531002 (1 container in it),", "pid 4026531004, user 4026531001", "",
+    ]  # fmt: skip
+    whole = render(answer, Ink(colour=False), width=None, wide=False, tree=False)
+    assert f"/run/netns/cni-{UUID}" in whole
+
+
+def test_containers_in_a_nodes_own_namespaces_are_named_by_node_where_these_are_not_listed() -> None:
+    text = render(TWO, Ink(colour=False), width=None, wide=False, tree=False)
+    assert text.splitlines()[0].endswith("containers are in node1's net, node2's net")

@@ -72,3 +72,40 @@ def test_a_real_trace_of_a_file_imports_no_heavy_library(form: str, tmp_path: Pa
         "trace", "pod-a", "pod-b", "-o", form, "--source", f"file:{tmp_path / 'c.json'}", before=prepared
     )
     assert not HEAVY & modules
+
+
+NO_ENGINES = "from netfs.container.node import Node\nNode.engines = ()"
+ABOUT_NETWORKS = {"netfs.model.snapshot", "netfs.model.kubernetes", "netfs.sources.load", "netfs.collect.run"}
+ABOUT_LAYERS = {"netfs.model.layers", "netfs.overlay.reading", "netfs.overlay.disk.tree", "netfs.overlay.merge"}
+ABOUT_LABS = {"netfs.lab.state"}
+NOT_FOR_TEXT = {"msgspec", "json", "pathlib", "shutil", "difflib", "textwrap", "ipaddress", "urllib.parse"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "others"),
+    [
+        ("namespaces", {"netfs.model.cgroups", "netfs.collect.cgroups.read"}),
+        ("cgroups", {"netfs.model.namespaces", "netfs.collect.namespaces", "netfs.collect.netlink", "socket"}),
+    ],
+)
+def test_what_is_read_of_the_kernel_needs_neither_networks_nor_layers(arguments: str, others: set[str]) -> None:
+    modules = imported(arguments, "--source", "local", before=NO_ENGINES)
+    assert f"netfs.container.answers.{arguments}" in modules
+    assert not (HEAVY | ABOUT_NETWORKS | ABOUT_LAYERS | ABOUT_LABS | NOT_FOR_TEXT | others) & modules
+
+
+def test_a_container_is_inspected_without_layers_where_it_has_none() -> None:
+    modules = imported("inspect", f"pid/{os.getpid()}", "--source", "local", before=NO_ENGINES)
+    assert "netfs.container.inspected" in modules
+    assert not ((HEAVY - {"psutil"}) | {"msgspec", "netfs.lab.state", "netfs.overlay.merge.view"}) & modules
+
+
+def test_where_no_engine_has_a_store_nothing_that_reads_one_is_loaded(tmp_path: Path) -> None:
+    prepared = (
+        "from netfs.container import files\n"
+        "from netfs.overlay.disk.root import Root\n"
+        f"assert files.engines(Root({str(tmp_path)!r})) == ()"
+    )
+    modules = imported("--version", before=prepared)
+    assert "netfs.overlay.stores.find" in modules
+    assert not (ABOUT_LAYERS | {"json", "tomllib", "sqlite3", "netfs.overlay.stores.mounted"}) & modules

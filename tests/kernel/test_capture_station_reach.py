@@ -18,7 +18,8 @@ from netfs.capture.stations import Stations
 from netfs.capture.wish import Wish
 from netfs.errors import SourceError
 from netfs.lab.state import LabState
-from netfs.sources import document, load
+from netfs.sources import document
+from netfs.sources.load import load
 from netfs.sources.reach import reach
 
 

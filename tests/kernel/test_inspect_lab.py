@@ -6,8 +6,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import netfs
 import netfs.lab
@@ -17,6 +19,8 @@ from netfs.model.inspected import Inspected
 from netfs_cli.run import run
 
 pytestmark = pytest.mark.kernel
+
+SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
 
 Say = Callable[..., list[str]]
 
@@ -104,3 +108,42 @@ def test_a_node_and_a_process_are_told_as_well(lab: LabState) -> None:
     assert (node.kind, node.containers[0].init) == ("node", lab.member("node2").pid)
     assert {each.name for each in node.interfaces} >= {"lo", "eth0", "cni0", "flannel.1"}
     assert (pod.name, pod.node) == ("default/pod-b/app", "node2")
+
+
+def test_an_address_leads_to_whom_has_it(lab: LabState, pod_a: Inspected) -> None:
+    containers = netfs.containers(f"lab:{lab.name}")
+    own = next(each for each in pod_a.interfaces if each.name == "eth0").addresses[0].partition("/")[0]
+    node = lab.member("node2").ip
+    assert containers.inspect(own).name == "default/pod-a"
+    assert {space.pods for space in containers.namespaces(own, types=["net"]).namespaces} == {("default/pod-a",)}
+    assert (containers.inspect(node).kind, containers.inspect(node).name) == ("node", "node2")
+    with pytest.raises(EndpointError):
+        containers.inspect("127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("words", "schema"),
+    [
+        (["inspect", "pod-a"], "inspect"),
+        (["inspect", "node2"], "inspect"),
+        (["namespaces"], "namespaces"),
+        (["namespaces", "pod-b", "--files"], "namespaces"),
+        (["cgroups"], "cgroups"),
+        (["cgroups", "node1"], "cgroups"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_its_json_is_what_the_schema_says(
+    lab: LabState, capfd: pytest.CaptureFixture[str], words: list[str], schema: str
+) -> None:
+    assert run([*words, "--source", f"lab:{lab.name}", "-o", "json"], program="netfs") == 0
+    shown = json.loads(capfd.readouterr().out)
+    Draft202012Validator(json.loads((SCHEMAS / f"netfs.{schema}.v1.json").read_text())).validate(shown)
+    assert shown["gaps"] == []
+
+
+def test_what_of_the_host_was_not_read_is_no_gap_of_a_process_of_ours() -> None:
+    """PID 1 may not be looked at on many a host, and an ordinary user lists no mount namespaces."""
+    answer = netfs.containers("local").inspect(f"pid/{os.getpid()}")
+    assert not [gap for gap in answer.gaps if gap.what in ("mount namespaces without a process", "pinned namespaces")]
+    assert not [gap for gap in answer.gaps if "pid 1)" in gap.reason]

@@ -213,6 +213,15 @@ def test_two_labs_run_side_by_side(name: str) -> None:
     assert probe.answered(one, "pod-a", one.member("pod-c").ip)
 
 
+def test_what_is_run_in_a_pod_is_in_its_control_groups(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    lab = netfs.lab.up(name)
+    for member in lab.members:
+        assert netfs.lab.execute(name, member.name, ["cat", "/proc/self/cgroup"]) == 0
+        limited = {line for line in Path(f"/proc/{member.pid}/cgroup").read_text().splitlines() if name in line}
+        assert {line for line in capfd.readouterr().out.splitlines() if name in line} == limited
+        assert bool(limited) == (member.kind == "pod" and bool(cgroups.bases(name, os.geteuid() == 0)))
+
+
 def test_exec_passes_exit_status_and_signals(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     netfs.lab.up(name)
     assert netfs.lab.execute(name, "pod-a", ["sh", "-c", "exit 42"]) == 42

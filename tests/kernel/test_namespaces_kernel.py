@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netfs.collect.namespaces import ioctls, pins
+from netfs.collect import copies
+from netfs.collect.namespaces import halves, ioctls, pins
 from netfs.collect.namespaces.found import Search
 from netfs.collect.namespaces.read import UNLISTED, NamespaceTable, namespaces
 from netfs.collect.processes import processes
@@ -290,6 +291,26 @@ def test_a_kernel_that_lists_no_mount_namespaces_is_a_gap(monkeypatch: pytest.Mo
     assert [gap.reason for gap in gaps if gap.what == UNLISTED] == ["this kernel does not list them (Linux 6.12 does)"]
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["told", "lost"])
+def test_two_processes_find_what_one_finds(lost: bool, place: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the copy ends without a word."""
+    own = {pid for each in place.values() for pid in each["pids"]}
+    table = [each for each in processes().processes if each.pid in own]
+    alone = namespaces(table, whole=False)
+    asked: list[int] = []
+
+    def in_two(here: Callable[[], None], there: Callable[[], Any]) -> Any:
+        asked.append(1)
+        return copies.in_two(here, (lambda: os._exit(1)) if lost else there)
+
+    monkeypatch.setattr(halves, "MANY", 0)
+    monkeypatch.setattr(halves, "may_be_two", lambda: True)
+    monkeypatch.setattr(halves, "in_two", in_two)
+    assert namespaces(table, whole=False) == alone
+    assert asked
+    assert any(each.pins for each in alone.namespaces)
+
+
 @pytest.mark.parametrize("removed", [True, False], ids=["removed", "covered"])
 def test_a_pin_that_was_removed_since_is_none_and_one_that_is_covered_stays(
     removed: bool, place: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -305,8 +326,8 @@ def test_a_pin_that_was_removed_since_is_none_and_one_that_is_covered_stays(
     later = "umount /run/late" if removed else "mount --bind /run/uts /run/late"
     first = pins.add_pins
 
-    def look_and_then(search: Search) -> None:
-        first(search)
+    def look_and_then(search: Search, known: Mapping[int, Sequence[pins.Told]]) -> None:
+        first(search, known)
         subprocess.run([*enter, "sh", "-c", later], check=True)
 
     monkeypatch.setattr("netfs.collect.namespaces.read.add_pins", look_and_then)

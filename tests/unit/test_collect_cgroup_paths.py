@@ -75,6 +75,8 @@ CONTAINERS = {
     f"{AT_HOME}/user-libpod_pod_{PODMAN_POD}.slice/libpod-{ID}.scope": ("podman", PODMAN_POD, "", "systemd"),
     f"/libpod_parent/libpod-{ID}": ("podman", "", "", "cgroupfs"),
     f"/libpod_parent/{PODMAN_POD}/libpod-{ID}": ("podman", PODMAN_POD, "", "cgroupfs"),
+    f"/mine/{PODMAN_POD}/libpod-{ID}": ("podman", PODMAN_POD, "", "cgroupfs"),  # --cgroup-parent of its own
+    f"/{PODMAN_POD}/libpod-{ID}": ("podman", PODMAN_POD, "", "cgroupfs"),
     f"/system.slice/web.service/libpod-payload-{ID}": ("podman", "", "", "cgroupfs"),
     # containerd without an orchestrator
     "/default/c1": ("containerd", "", "", "cgroupfs"),
@@ -196,6 +198,7 @@ def test_a_group_of_the_same_name_below_is_inside() -> None:
         (f"{AT_HOME}/libpod-conmon-{ID}.scope", "podman", ID, ""),
         ("/libpod_parent/conmon", "podman", "", ""),
         (f"/libpod_parent/{PODMAN_POD}/conmon", "podman", "", PODMAN_POD),
+        (f"/mine/{PODMAN_POD}/conmon", "podman", "", PODMAN_POD),
     ],
 )
 def test_a_monitor_is_no_container(path: str, runtime: str, container: str, uid: str) -> None:

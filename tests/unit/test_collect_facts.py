@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netfs.collect.facts import facts
+from netfs.collect.facts.attempts import Attempts
 from netfs.collect.facts.capabilities import NAMES, names
 from netfs.collect.facts.inside import File, read_inside
 from netfs.collect.facts.privileges import id_map, labels, privileges, status
@@ -19,7 +20,7 @@ from netfs.collect.facts.read import command, open_files_limit
 from netfs.collect.facts.resolver import hosts, resolver
 from netfs.collect.facts.whence import source
 from netfs.collect.processes import processes
-from netfs.model.processes import IdMap, MountPoint, Resolver
+from netfs.model.process_facts import IdMap, MountPoint, Resolver
 from tests.unit.proc_folder import OWN, write_process
 
 STATUS = b"""Name:\tsh
@@ -86,7 +87,7 @@ def test_privileges(process: Path) -> None:
     for name, value in {"uid_map": "0 100000 65536\n", "gid_map": "0 5 1\n7 9 2\n"}.items():
         (process / name).write_text(value)
     folder = folder_of(process)
-    found = privileges(folder, str(process.parent))
+    found = privileges(folder, str(process.parent), Attempts(str(process)))
     os.close(folder)
     assert (found.uid, found.gid, found.groups) == (1001, 101, (4, 24, 100))
     assert found.capabilities["effective"] == ("CAP_CHOWN", "CAP_NET_ADMIN", "CAP_63")
@@ -103,7 +104,7 @@ def test_every_capability_of_this_kernel(process: Path, last: int, mask: int, ev
     (process.parent / "sys" / "kernel" / "cap_last_cap").write_text(f"{last}\n")
     (process / "status").write_bytes(b"CapEff:\t%016x\n" % ((1 << mask) - 1))
     folder = folder_of(process)
-    found = privileges(folder, str(process.parent))
+    found = privileges(folder, str(process.parent), Attempts(str(process)))
     os.close(folder)
     assert found.all_capabilities is every
     assert (found.uid, found.no_new_privileges, found.seccomp, found.seccomp_filters) == (None, None, "", None)
@@ -198,7 +199,7 @@ def test_any_status_is_read(process: Path) -> None:
         at = dice.randrange(len(data))
         data[at : at + dice.randrange(9)] = dice.randbytes(dice.randrange(4))
         (process / "status").write_bytes(data)
-        privileges(folder, str(process.parent))
+        privileges(folder, str(process.parent), Attempts(str(process)))
     os.close(folder)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netfs.collect import mountinfo, procfs
-from netfs.model.processes import MountPoint
+from netfs.model.process_facts import MountPoint
 
 STAT = b"19 (%s) S 7 19 19 0 -1 1077936192 1 0 0 0 0 0 0 0 20 0 3 0 4691281 1 2 3 4\n"
 NAMES = [b"sleep", b") (\n", b")", b"(", b"", b"1 (x) R 2", b"kworker/0:1-events", b"a\nb) S 9 9", b"\xff\xfe"]

@@ -51,6 +51,17 @@ def test_a_pod_its_containers_and_what_is_inside_them() -> None:
     assert (found.driver, found.node, {each.node for each in found.groups}) == ("cgroupfs", "node1", {"node1"})
 
 
+def test_podmans_pod_below_a_parent_of_its_own_is_a_pod() -> None:
+    member = Container(WEB, pod="shop", pod_uid=PAUSE, role="web")
+    paths = ["/mine", f"/mine/{PAUSE}", f"/mine/{PAUSE}/conmon", f"/mine/{PAUSE}/libpod-{WEB}"]
+    assert ask(paths, placed(member)) == {
+        "/mine": ("", "", ""),
+        f"/mine/{PAUSE}": ("pod", "shop", ""),
+        f"/mine/{PAUSE}/conmon": ("monitor", "shop", ""),
+        f"/mine/{PAUSE}/libpod-{WEB}": ("container", "shop", "shop/web"),
+    }
+
+
 def test_without_an_engine_ids_and_uids_are_told() -> None:
     assert ask([POD, f"{POD}/{APP}", f"/docker/{WEB}"]) == {
         POD: ("pod", UID, ""),

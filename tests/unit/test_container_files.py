@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from netfs.container import files
 from netfs.container.files import engines
 from netfs.model.containers import Container, Engine, Limits
-from netfs.overlay import reading
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import bolt, oci
 from netfs.overlay.stores.docker import limits as docker_limits
 from netfs.overlay.stores.find import Place
+from netfs.overlay.stores.refused import READ_AS_ROOT
 from tests.unit.containerd_store import MADE, ContainerdStore
 from tests.unit.docker_store import DockerStore
 from tests.unit.docker_store import hexadecimal as docker_id
@@ -69,6 +71,30 @@ def only(machine: Path) -> Container:
     assert not engine.gaps
     (found,) = engine.containers
     return found
+
+
+def store(folder: Path) -> None:
+    made = DockerStore(folder)
+    made.container("web", made.image("base", "base"))
+
+
+class TestOwner:
+    def test_a_users_store_speaks_for_him_alone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        owners = {"/home/u/docker": 4711, "/var/lib/docker": 0, "/mapped": 0, "/mapped/1.1": 1}
+        monkeypatch.setattr(files, "owner_of", lambda path, _: owners[path])
+        places = ("/home/u/docker", "/var/lib/docker", "/mapped/1.1")
+        for place in places:
+            store(tmp_path / place[1:])
+        found = read(tmp_path, *(Place("docker", place) for place in places))
+        assert [getattr(engine, "user", None) for engine in found] == [4711, None, None]
+        assert all(engine.containers for engine in found)
+
+    def test_a_folder_that_anybody_may_write_to_is_not_believed(self, tmp_path: Path) -> None:
+        store(tmp_path / "tmp")
+        (tmp_path / "tmp").chmod(0o1777)
+        (engine,) = read(tmp_path, Place("docker", "/tmp"))
+        assert not engine.containers
+        assert [gap.reason for gap in engine.gaps] == ["is not believed: anybody may write there"]
 
 
 class TestLimits:
@@ -299,21 +325,19 @@ def test_a_machine_without_engines_has_none(tmp_path: Path) -> None:
     assert read(tmp_path) == ()
 
 
-def test_a_store_that_may_not_be_read_is_an_engine_with_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.EACCES, READ_AS_ROOT), (errno.EIO, "Input/output error"), (errno.EMFILE, "Too many")]
+)
+def test_a_store_that_cannot_be_read_is_an_engine_with_a_gap(tmp_path: Path, number: int, reason: str) -> None:
     (tmp_path / "var/lib/containers/storage").mkdir(parents=True)
 
     class Refusing(Root):
         def names(self, path: str) -> list[str]:
             if path == "/var/lib/containers/storage":
-                raise PermissionError(13, "Permission denied")
+                raise OSError(number, os.strerror(number))
             return super().names(path)
 
     with Refusing(str(tmp_path)) as root:
         (engine,) = engines(root)
     assert (engine.name, engine.containers) == ("podman", ())
-    assert reading.READ_AS_ROOT in engine.gaps[0].reason
-
-
-def test_a_place_without_a_store_is_a_gap_or_nothing(tmp_path: Path) -> None:
-    for engine in ("docker", "containerd", "containers-storage"):
-        assert not [one for one in read(tmp_path, Place(engine, "/nowhere")) if one.containers]
+    assert reason in engine.gaps[0].reason

@@ -16,7 +16,8 @@ from netfs.model.gaps import Gap
 from netfs.model.inspected import InspectedContainer, SharedNamespace
 from netfs.model.layer_answers import ChainRef
 from netfs.model.namespaces import Namespace, Pin
-from netfs.model.processes import Elsewhere, MountPoint, Process, ProcessFacts, ProcessUse
+from netfs.model.process_facts import MountPoint, ProcessFacts, ProcessUse
+from netfs.model.processes import Elsewhere, Process
 from netfs.model.snapshot import Listener
 from tests.unit.clusters import two_nodes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from netfs.container.join import merged
+from netfs.container.users import owned
 from netfs.model.containers import Container, Engine, Limits
 from tests.unit.joining import identity
 
@@ -57,3 +58,31 @@ def test_the_order_of_engines_changes_nothing() -> None:
     first = merged(engines)
     assert [(one.called, one.image) for one in first] == [("c1", ""), ("db", ""), ("web", "a")]
     assert all(merged(others) == first for others in permutations(engines))
+
+
+def of_user(*containers: Container, name: str = "docker", user: int = 1000) -> Engine:
+    return owned(Engine(name, f"unix:///run/user/{user}/{name}.sock", containers=containers), user, {0})
+
+
+def test_a_users_engine_says_nothing_of_what_is_the_machines() -> None:
+    real = Container(ID, role="app", pod="web", namespace="shop", pod_uid="1", runtime="containerd")
+    fake = Container(ID, "evil", pod="evil", namespace="kube-system", layer="evil", labels={"a": "b"})
+    beside = Container(identity("other"), "evil", pod="web", namespace="shop", pod_uid="1", netns="/run/netns/cni-1")
+    machine = Engine("containerd", "/var/lib/containerd", containers=(real,))
+    for engines in permutations([machine, of_user(fake, beside)]):
+        own, other = merged(engines)
+        assert own == real
+        assert other.user is not None
+        assert (other.user, other.name, other.pod_uid, other.netns) == (1000, "evil", "", "")
+
+
+def test_a_users_own_engines_complete_each_other_and_nobody_elses() -> None:
+    asked, below = Container(ID, "web"), Container(ID, layer="l")
+    engines = [of_user(asked), of_user(below, name="containerd"), of_user(Container(ID, image="i"), user=1001)]
+    assert [(one.name, one.layer, one.image) for one in merged(engines)] == [("", "", "i"), ("web", "l", "")]
+
+
+def test_who_speaks_for_the_machine_is_no_user() -> None:
+    engine = Engine("docker", FILES, containers=(Container(ID),))
+    assert owned(engine, 1000, {0, 1000}) is engine
+    assert owned(engine, 1000, {0}).user == 1000

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from netfs.container.process_tree import _in_order, tree
-from netfs.model.processes import Process, ProcessUse
+from netfs.model.process_facts import ProcessUse
+from netfs.model.processes import Process
 
 
 class Instead:

@@ -61,7 +61,20 @@ def test_a_process_that_no_container_has_and_a_node() -> None:
 
 def test_of_a_node_in_a_container_the_process_belongs_to_the_inner_container() -> None:
     outer, inner = placed("1" * 64, 5, 11, name="kind"), placed("2" * 64, 11, name="inner")
-    assert find(Known([outer, inner], ["node1"], {11: "node1"}), "pid/11").name == "inner"
+    for known in ([outer, inner], [inner, outer]):
+        assert find(Known(known, ["node1"], {11: "node1"}), "pid/11").name == "inner"
+
+
+def test_a_pod_without_a_namespace_is_named_by_its_name_alone() -> None:
+    podmans = placed("1" * 64, 1, pod="web")
+    kubernetes = placed("2" * 64, 2, pod="web", namespace="shop", role="app")
+    known = Known([kubernetes, podmans], ["node1"])
+    assert [ids(find(known, text)) for text in ("web", "pod/web", "shop/web", "pod/shop/web")] == [
+        ["1"],
+        ["1"],
+        ["2"],
+        ["2"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -98,3 +111,23 @@ def test_of_two_pods_of_one_name_the_one_that_runs_is_meant() -> None:
         placed("2" * 64, 2, pod="p", namespace="d", pod_uid="new", role="app"),
     )
     assert ids(find(Known([old, new], ["node1"]), "p")) == ["2"]
+
+
+def test_an_address_of_a_node_is_the_node() -> None:
+    known = KNOWN._replace(addresses={"192.0.2.7": ("node2", ""), "10.0.0.9": ("node1", "default/pod-a")})
+    assert find(known, "192.0.2.7") == Found("node", "node2", "node2")
+    assert find(known, "10.0.0.9").name == "default/pod-a"
+
+
+def test_a_pod_of_another_namespace_is_suggested_with_it() -> None:
+    with pytest.raises(EndpointError) as failure:
+        find(KNOWN, "pod-a", namespace="none")
+    assert failure.value.hint == "did you mean default/pod-a, shop/pod-a?"
+
+
+def test_pods_are_listed_once_each_and_how_many_more_there_are() -> None:
+    many = [placed(f"{number:064x}", pod=f"p{number:02}", namespace="x", role="app") for number in range(20)]
+    with pytest.raises(EndpointError) as failure:
+        find(Known(many, ["node1"]), "?")
+    assert failure.value.hint.startswith("there is x/p00, x/p01, ")
+    assert failure.value.hint.endswith("x/p11 and 9 more")

@@ -16,9 +16,14 @@ import pytest
 from netfs import errors
 from netfs.capture.filter import words as filter_words
 from netfs.capture.filter.parse import parse as parse_filter
+from netfs.collect.namespaces import read as namespaces
+from netfs.container.engines import sockets
 from netfs.diagnose.catalogue import FAULTS
 from netfs.lab import faults
 from netfs.model import layer_answers, layers, live
+from netfs.model.cgroups import Cgroup
+from netfs.model.containers import Placed
+from netfs.model.namespaces import Namespace
 from netfs.overlay import layer_stores
 from netfs.overlay.merge import trail
 from netfs.overlay.stores import find
@@ -130,7 +135,7 @@ def test_every_verdict_of_live_traces_is_explained() -> None:
 def described(record: type, field: str) -> set[str]:
     """The words that a field of a record may hold, as its docstring has them."""
     source = inspect.getsource(record)
-    docstring = source.partition(f"\n    {field}: str")[2].partition('"""')[2].partition('"""')[0]
+    docstring = source.partition(f"\n    {field}: ")[2].partition('"""')[2].partition('"""')[0]
     return set(re.findall(r"``([a-z]+)``", docstring))
 
 
@@ -142,6 +147,30 @@ def test_every_word_about_layers_is_explained() -> None:
     assert kinds == {*layer_stores.KINDS} == described(layer_answers.ChainRef, "kind")
     assert roles == described(layers.Layer, "role") | {"mount"}
     assert fates - {"by", "why"} == described(trail.Held, "fate")
+
+
+def test_every_word_about_containers_is_explained() -> None:
+    ties, kinds, keepers = (
+        {word for row in rows(table) for word in CODE.findall(row.split(" | ")[0])}
+        for table in section("Words", "containers").split("\n\n")
+        if "|" in table
+    )
+    assert ties == described(Placed, "by")
+    assert kinds == described(Cgroup, "kind")
+    assert keepers == described(Namespace, "kept_by")
+
+
+def test_every_gap_about_containers_is_explained() -> None:
+    told = {word for row in rows(section("Gaps")) for word in CODE.findall(row.split(" | ")[0])}
+    assert {missing for missing, *_ in namespaces.REASONS.values()} <= told
+
+
+def test_every_place_where_engines_listen_is_told() -> None:
+    told = CODE.findall(section("Who is asked, and how", "containers"))
+    usual = {path for paths in sockets._USUAL.values() for path in paths if not path.startswith("/var/run/")}
+    assert len(usual) > 7
+    assert usual | {f"{sockets._USERS}/UID/{name}" for name in sockets._OF_USERS.values()} <= set(told)
+    assert {*sockets._ENVIRONMENT} <= set(told)
 
 
 def rows(table: str) -> list[str]:

@@ -52,6 +52,14 @@ def test_engines_are_asked_at_once(root: Path) -> None:
     assert (crio.name, len(crio.gaps)) == ("cri-o", 1)
 
 
+def test_a_users_engine_speaks_for_him_alone(root: Path) -> None:
+    with serving(root / "run/docker.sock", docker_answers()), serving(root / "run/user/1000/docker.sock", {}):
+        machines, users = ask(str(root))
+    assert machines.user is None
+    assert users.user is not None
+    assert users.user == 1000
+
+
 class TestPodman:
     @pytest.fixture(autouse=True)
     def daemon(self, root: Path) -> Iterator[None]:

@@ -10,6 +10,7 @@ import pytest
 
 from netfs.errors import LabError, UsageError
 from netfs.lab import plan, services, state
+from netfs.lab.home import is_private
 from netfs.lab.state import LabState, Member
 from netfs.model.kubernetes import LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule, Requirement
 
@@ -106,12 +107,12 @@ def test_a_bad_name_is_refused(name: str) -> None:
 
 def test_a_folder_that_others_may_write_to_is_not_trusted(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    assert not state._is_private(tmp_path)
+    assert not is_private(str(tmp_path))
     tmp_path.chmod(0o700)
-    assert state._is_private(tmp_path)
+    assert is_private(str(tmp_path))
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
-    assert not state._is_private(link)
+    assert not is_private(str(link))
 
 
 def test_a_member_unknown_lists_those_there_are() -> None:

@@ -387,6 +387,14 @@ def test_a_containerd_that_only_runs_containers_lacks_nothing(store: ContainerdS
         assert (found.gaps, found.layers, [container.id for container in found.containers]) == ((), (), ["c1"])
 
 
+def test_what_dockerd_notes_for_itself_is_no_label_of_the_container(store: ContainerdStore) -> None:
+    labels = {"com.docker/engine.bundle.path": "/run/docker/containerd/c1", "team": "shop"}
+    store.container("moby", "c1", labels=labels)
+    store.write()
+    (found,) = read_path(store.path.parent).containers
+    assert found.labels == {"team": "shop"}
+
+
 def test_a_snapshotters_folder_alone_is_read(store: ContainerdStore) -> None:
     store.image("default", WEB)
     store.write()

@@ -337,3 +337,9 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "containers").mkdir()
     with Root(str(tmp_path)) as root, pytest.raises(SourceError):
         docker.read(root, "/")
+
+
+def test_a_container_that_is_removed_while_it_is_read_is_none(store: DockerStore) -> None:
+    (store.path / "containers" / hexadecimal("removed")).symlink_to("gone")
+    found = read(store)
+    assert (found.gaps, [container.name for container in found.containers]) == ((), ["web"])

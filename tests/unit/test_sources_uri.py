@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from netfs import sources
 from netfs.errors import SourceError, SourceUriError
 from netfs.model.snapshot import NetNs, NodeSnapshot, Snapshots
-from netfs.sources import document, open_uri
+from netfs.sources import document
+from netfs.sources.load import load as snapshots
+from netfs.sources.registry import open_uri
 from netfs.sources.uri import parse
 
 
 def load(uris: list[str], timeout: float | None = None) -> tuple[NodeSnapshot, ...]:
-    return sources.load(uris, timeout=timeout).nodes
+    return snapshots(uris, timeout=timeout).nodes
 
 
 def snapshot(name: str, role: str = "node") -> NodeSnapshot:

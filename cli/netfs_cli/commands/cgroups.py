@@ -69,8 +69,10 @@ class Asked:
         """The answer as text."""
         from netfs_cli.render.cgroups import detail, tree
 
-        render = detail.render if self.target else tree.render
-        return render(answer, ink, width=width, wide=self.wide)
+        at_length = self.target.startswith("/") or (self.target and not _is_a_nodes(answer))
+        render = detail.render if at_length else tree.render
+        columns = None if width is None else terminal.columns()
+        return render(answer, ink, width=width, wide=self.wide, columns=columns)
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -106,7 +108,8 @@ def cgroups(
     """Show the tree of control groups: whose each is, its limits, what is used of them, and what is wrong.
 
     A limit that holds is the smallest of a group and its ancestors. MEMORY is the working set: use without what the
-    kernel can drop at once. With TARGET (a pod, a container, a group's path) each limit is told with whose it is.
+    kernel can drop at once. With TARGET (a pod, a container, an address, pid/N, a group's path) each limit is told with
+    whose it is; of a node it is the tree. A terminal gets as much of the tree as it has columns for.
 
     With --watch and -o json each reading is a document in a line of its own.
 
@@ -146,6 +149,11 @@ def of_containers(tree: CgroupTree) -> CgroupTree:
             kept.add(path)
             path = path.rpartition("/")[0] or ("/" if path != "/" else "")
     return replace(tree, groups=tuple(group for group in tree.groups if group.path in kept))
+
+
+def _is_a_nodes(answer: Cgroups) -> bool:
+    """Whether it is all that a node has: what the root says is the host's, also of a node on it."""
+    return all(tree.groups and tree.groups[0].path == "/" and len(tree.groups) > 1 for tree in answer.trees)
 
 
 def _watched(asked: Asked, interval: float, count: int | None) -> int:

@@ -49,10 +49,11 @@ def namespaces(
 
     Found are those of processes and threads, those pinned by a mount in whatever mount namespace, those that only own
     others or are their parents, and mount namespaces that no process has (from Linux 6.12 on). Shared is what several
-    containers have; leaked what only a pin keeps, while no engine knows it. Beside others, the node's own are told in
-    one line.
+    containers have; leaked what only a pin keeps, while no engine knows it. Beside others, a node's own are told in
+    brief; -o wide lists them.
 
-    TARGET is a pod, a container, a node, pid/N, the inode of a namespace, net:[INODE], or a path it is pinned at.
+    TARGET is a pod, a container, an address, a node, pid/N, the inode of a namespace, net:[INODE], or a path it is
+    pinned at.
 
     Exit status: 0, 1 findings of severity error, 2 where nothing is called so, 3 where something could not be read.
     """
@@ -72,7 +73,14 @@ def namespaces(
 
     output.show(
         answer,
-        lambda ink, width: render(answer, ink, width=width, wide=output_form == "wide", tree=tree),
+        lambda ink, width: render(
+            answer,
+            ink,
+            width=width,
+            wide=output_form == "wide",
+            tree=tree,
+            columns=None if width is None else terminal.columns(),
+        ),
         settings=settings,
         form=output_form,
         write=write,

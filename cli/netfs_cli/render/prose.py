@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
-
 from netfs.model.text import printable
 
 
@@ -12,6 +10,8 @@ def column(text: str, indent: int, width: int | None) -> str:
     clean = printable(text)
     if width is None or indent + len(clean) <= width:
         return clean
+    from textwrap import wrap
+
     room = max(width - indent, 24)
     return f"\n{' ' * indent}".join(wrap(clean, room, break_long_words=False, break_on_hyphens=False))
 

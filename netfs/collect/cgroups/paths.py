@@ -46,12 +46,15 @@ RUNTIMES = {
     "libpod-conmon": "podman",
 }
 """Who writes which prefix before an id."""
+_IN_PODMAN_PODS = ("libpod", "libpod-conmon")
 _MONITORS = ("crio-conmon", "libpod-conmon")
 _LAB = "netfs-lab-"
+_LIBPOD = "libpod_parent"
 
 # `docker-ID.scope`, `crio-ID` (its cgroupfs driver), `kata_ID`, or an id alone. What stands before it is free; with
 # another ending it is a unit's name that has an id in it: an overlay's .mount, the .service of Podman's health checks.
 _WITH_ID = re.compile(r"(?:(.*)[-_.:@])?([0-9a-f]{64})(\.scope)?")
+_BARE = re.compile(r"[0-9a-f]{64}")
 _SYSTEMD_POD = re.compile(r"(?:.*-)?kubepods(?:-(burstable|besteffort))?-pod([0-9A-Za-z_-]+)\.slice")
 _PODMAN_POD = re.compile(r"(?:.*-)?libpod_pod_([0-9a-f]{64})\.slice")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}")
@@ -175,11 +178,26 @@ def _identified(text: str, parts: list[str], index: int) -> _Part | None:
         return None
     prefix, identity, scope = found.groups()
     above = parts[index - 1] if index else ""
-    if prefix is None and above == "libpod_parent":
+    if prefix is None and (above == _LIBPOD or _is_podman_pod(parts, index)):
         return _Part("pod", identity, "podman", "cgroupfs")
     kind = "monitor" if prefix in _MONITORS else "container"
     runtime = _FOLDERS.get(above, "") if prefix is None else RUNTIMES.get(prefix, "")
     return _Part(kind, identity, runtime, "systemd" if scope else "cgroupfs")
+
+
+def _is_podman_pod(parts: list[str], index: int) -> bool:
+    """Whether an id alone is that of a pod below a parent of its own (``podman pod create --cgroup-parent``).
+
+    What Podman makes right below tells it, where nobody else puts an id alone. (Podman in a container that may see all
+    of the groups has ``libpod_parent`` between the two.)
+    """
+    if index + 1 >= len(parts) or not _BARE.fullmatch(parts[index]):
+        return False
+    above = parts[index - 1] if index else ""
+    if above in _FOLDERS or above.startswith("pod") or above.endswith(".slice"):
+        return False
+    below = _WITH_ID.fullmatch(parts[index + 1])
+    return parts[index + 1] == "conmon" or (below is not None and below[1] in _IN_PODMAN_PODS and not below[3])
 
 
 def _short(text: str, parts: list[str], index: int, at: int) -> _Part | None:
@@ -189,6 +207,6 @@ def _short(text: str, parts: list[str], index: int, at: int) -> _Part | None:
         return _Part("container", text, "containerd", "cgroupfs")
     if above == "buildkit" and _BUILD.fullmatch(text):
         return _Part("container", text, "", "cgroupfs")
-    if text == "conmon" and (above == "libpod_parent" or (index > 1 and parts[index - 2] == "libpod_parent")):
+    if text == "conmon" and (_LIBPOD in parts[max(index - 2, 0) : index] or _is_podman_pod(parts, index - 1)):
         return _Part("monitor", "", "podman", "cgroupfs")
     return None

@@ -72,7 +72,11 @@ class Walk:
             self.offered = self._words(root, "cgroup.controllers", path)
         self._found.group(path, there.st_ino, self.offered)
         group = Group(path, self._hierarchy.controllers, 0, self._chosen.covers(path), self._share is not None)
-        folder = os.open(".", FOLDER, dir_fd=root)  # a copied descriptor shares its place in the directory
+        try:
+            folder = os.open(".", FOLDER, dir_fd=root)  # a copied descriptor shares its place in the directory
+        except OSError as failure:
+            self._found.refused.add(self._hierarchy.path, "control groups", failure.strerror or str(failure))
+            return
         try:
             self._folder(folder, group)  # of version 2 without controllers: the root has no files of theirs
         finally:

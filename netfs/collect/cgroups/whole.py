@@ -1,24 +1,19 @@
 """All hierarchies, walked by this process, or by this one and a copy of it that ends with its share.
 
 Where a directory holds many groups, each process reads about half of them, chosen by their names: so both choose alike
-without a word. A copy of a process has one thread, whatever the others held: so a process that has several walks alone.
+without a word.
 """
 
 from __future__ import annotations
 
-import marshal
-import os
-import signal
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from typing import Any
 
 from netfs.collect.cgroups.chosen import Chosen
 from netfs.collect.cgroups.found import Found
 from netfs.collect.cgroups.walk import Walk
+from netfs.collect.copies import in_two, may_be_two
 from netfs.model.cgroups import Hierarchy
-
-END = b"whole"
 
 
 class Whole:
@@ -43,45 +38,18 @@ class Whole:
 
     def run_in_two(self) -> None:
         """Walk them with another process, where there may be one."""
-        if threading.active_count() > 1 or len(os.sched_getaffinity(0)) < 2:
+        if not may_be_two():
             self.run()
             return
-        answer, telling = os.pipe()
-        try:
-            other = os.fork()
-        except OSError:  # no more processes may be started
-            os.close(answer)
-            os.close(telling)
-            self.run()
-            return
-        if other == 0:
-            self._tell(telling)
-        os.close(telling)
-        try:
-            self.run(0)
-            told = b"".join(iter(lambda: os.read(answer, 1 << 20), b""))
-        finally:
-            os.close(answer)
-            with suppress(ProcessLookupError, ChildProcessError):  # SIGCHLD may be ignored: nobody waits then
-                os.kill(other, signal.SIGKILL)
-                os.waitpid(other, 0)
-        self._take(told)
-
-    def _tell(self, telling: int) -> None:
-        """What the other process does; it never returns."""
-        try:
-            self.run(1)
-            with open(telling, "wb") as file:
-                marshal.dump((self.first.plain(), self.second.plain()), file)
-                file.write(END)
-        finally:
-            os._exit(0)  # nothing of what this process was copied from may run twice
-
-    def _take(self, told: bytes) -> None:
-        """Add the other's share. It was lost where the end is missing: then it is read here."""
-        if not told.endswith(END):
+        told = in_two(lambda: self.run(0), self._other)
+        if told is None:
             self.run(1)
             return
-        first, second = marshal.loads(told)  # noqa: S302 -- our own copy wrote it
+        first, second = told
         self.first.take(first)
         self.second.take(second)
+
+    def _other(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """What the other process tells."""
+        self.run(1)
+        return self.first.plain(), self.second.plain()

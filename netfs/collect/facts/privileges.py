@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 
+from netfs.collect.facts.attempts import Attempts
 from netfs.collect.facts.capabilities import NAMES, names
 from netfs.collect.procfs import read, read_all, text
-from netfs.model.processes import IdMap, Privileges
+from netfs.model.process_facts import IdMap, Privileges
 
 _SETS = {
     "effective": b"CapEff",
@@ -19,19 +21,23 @@ _SETS = {
 _SECCOMP = {b"0": "disabled", b"1": "strict", b"2": "filter"}
 """SECCOMP_MODE_* (include/uapi/linux/seccomp.h)."""
 _MOST_BYTES = 1 << 16
+_NO_MODULE = frozenset((errno.EINVAL, errno.ENOENT, errno.ENOTDIR, errno.EOPNOTSUPP))
 _APPARMOR = re.compile(r"unconfined|.+ \((?:enforce|complain|kill|prompt|user|mixed|unconfined)\)", re.DOTALL)
 """``aa_getprocattr`` (security/apparmor/procattr.c): a label and its mode."""
 _SELINUX = re.compile(r"[^:\s()]+:[^:\s()]+:[^:\s()]+(?::[^\s()]+)?")
 """``user:role:type``, and a level where there are levels (selinux(8))."""
 
 
-def privileges(folder: int, proc: str) -> Privileges:
-    """Of the process whose folder is given; ``proc`` is its procfs. Raises OSError where status cannot be read."""
+def privileges(folder: int, proc: str, attempts: Attempts) -> Privileges:
+    """Of the process whose folder is given; ``proc`` is its procfs. Raises OSError where status cannot be read.
+
+    ``attempts`` takes what of the rest is refused.
+    """
     fields = status(read(folder, "status"))
     effective = _mask(fields, b"CapEff")
     uids, gids = _numbers(fields.get(b"Uid")), _numbers(fields.get(b"Gid"))
     no_new = _number(fields, b"NoNewPrivs")
-    apparmor, selinux = _labels(folder)
+    apparmor, selinux = attempts.of("security label", lambda: _labels(folder), ("", ""))
     return Privileges(
         uid=uids[1] if len(uids) > 1 else None,
         gid=gids[1] if len(gids) > 1 else None,
@@ -43,8 +49,8 @@ def privileges(folder: int, proc: str) -> Privileges:
         seccomp_filters=_number(fields, b"Seccomp_filters"),
         apparmor=apparmor,
         selinux=selinux,
-        uid_map=id_map(_or_nothing(folder, "uid_map")),
-        gid_map=id_map(_or_nothing(folder, "gid_map")),
+        uid_map=attempts.of("uid_map", lambda: id_map(read_all(folder, "uid_map", _MOST_BYTES)), ()),
+        gid_map=attempts.of("gid_map", lambda: id_map(read_all(folder, "gid_map", _MOST_BYTES)), ()),
     )
 
 
@@ -82,7 +88,9 @@ def _or_nothing(folder: int, name: str) -> bytes:
     """A file that not every kernel has, or that answers EINVAL where its security module is not there."""
     try:
         return read_all(folder, name, _MOST_BYTES)
-    except OSError:
+    except OSError as error:
+        if error.errno not in _NO_MODULE:
+            raise
         return b""
 
 

@@ -16,7 +16,8 @@ from netfs.collect.facts.resolver import hosts, resolver
 from netfs.collect.facts.whence import source
 from netfs.collect.procfs import FOLDER, read_all, read_stat, text
 from netfs.model.gaps import Gap
-from netfs.model.processes import MountPoint, Privileges, Process, ProcessFacts, Resolver
+from netfs.model.process_facts import MountPoint, Privileges, ProcessFacts, Resolver
+from netfs.model.processes import Process
 
 MOST_ARGUMENTS = 1 << 17
 """Bytes of a command line that are read: a process may be given, or give itself, as long a one as it likes."""
@@ -92,7 +93,7 @@ def _found(pid: int, folder: int, proc: str, attempts: Attempts) -> ProcessFacts
         command=attempts.of("command", lambda: _command(folder, attempts), ()),
         executable=attempts.of("executable", lambda: _within(root, os.readlink("exe", dir_fd=folder)), ""),
         directory=attempts.of("directory", lambda: _within(root, os.readlink("cwd", dir_fd=folder)), ""),
-        privileges=attempts.of("privileges", lambda: privileges(folder, proc), Privileges()),
+        privileges=attempts.of("privileges", lambda: privileges(folder, proc, attempts), Privileges()),
         mounts=mounts,
         resolver=attempts.of(RESOLVER, lambda: _resolver(folder, mounts, attempts), None),
         hosts=attempts.of(HOSTS, lambda: hosts(_below_root(folder, HOSTS, attempts).data), {}),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from netfs.collect.procfs import text
-from netfs.model.processes import Resolver
+from netfs.model.process_facts import Resolver
 
 _COMMENT = re.compile("[;#]")
 

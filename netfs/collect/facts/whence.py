@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from netfs.collect.facts.inside import File
-from netfs.model.processes import MountPoint
+from netfs.model.process_facts import MountPoint
 
 _TRIED = 16
 """Mounts of one file system at most: an orchestrator may have bound thousands of its folders somewhere."""

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
+from netfs.collect.mountinfo import MOST_BYTES
 from netfs.collect.namespaces.found import Found, Search
 from netfs.collect.namespaces.mountinfo import nsfs_mounts
+from netfs.collect.procfs import FOLDER, read_all
 from netfs.model.namespaces import Pin
 
+Told: TypeAlias = tuple[str, int, str, int]
+"""Type and inode of what is pinned, the path, and a process that has the mount."""
 
-def add_pins(search: Search) -> None:
-    """The pins of every mount namespace that a process or a thread has, each mountinfo read once."""
+
+def add_pins(search: Search, known: Mapping[int, Sequence[Told]]) -> None:
+    """The pins of every mount namespace that a process or a thread has. ``known``: those that were read before."""
     for mounts in search.of_type("mnt"):
-        read = mountinfo(mounts, search.proc)
-        if isinstance(read, OSError):
+        told = known[mounts.id] if mounts.id in known else pins_of(mounts, search.proc)
+        if isinstance(told, OSError):
             search.refuse("mounts", f"mnt:[{mounts.id}]")
-        elif read is not None:
-            pid, text = read
-            for type, id, point in nsfs_mounts(text):
-                add_pin(search.get(type, id), Pin(os.fsdecode(point), mounts.id, pid))
+            continue
+        for type, id, path, pid in told or ():
+            add_pin(search.get(type, id), Pin(path, mounts.id, pid))
+
+
+def pins_of(mounts: Found, proc: str) -> list[Told] | PermissionError | None:
+    """The pins of one mount namespace; None: it is gone."""
+    read = mountinfo(mounts, proc)
+    if not isinstance(read, tuple):
+        return read
+    pid, text = read
+    return [(type, id, os.fsdecode(point), pid) for type, id, point in nsfs_mounts(text)]
 
 
 def add_pin(found: Found, pin: Pin) -> None:
@@ -38,23 +52,31 @@ def mountinfo(mounts: Found, proc: str) -> tuple[int, bytes] | PermissionError |
     narrow: tuple[int, bytes] | None = None
     for pid, folder in mounts.folders(proc):
         try:
-            whole = os.readlink(f"{folder}/root") == "/"
-            if not whole and narrow is not None:
-                continue
-            with open(f"{folder}/mountinfo", "rb", 0) as file:
-                text = file.read()
-            # The pid may be another's by now; what was open is this namespace's, if the process still has it.
-            if os.readlink(f"{folder}/ns/mnt") != f"mnt:[{mounts.id}]":
-                continue
+            whole, text = _read(folder, mounts.id, even_narrow=narrow is None)
         except PermissionError as failure:
             refused = failure
             continue
         except OSError:
             continue
-        if whole:
+        if whole and text is not None:
             return pid, text
-        narrow = (pid, text)
+        if text is not None:
+            narrow = (pid, text)
     return narrow or refused
+
+
+def _read(path: str, id: int, *, even_narrow: bool) -> tuple[bool, bytes | None]:
+    """(whether its root is the mount namespace's, its mountinfo). None: not wanted, or of another mount namespace."""
+    folder = os.open(path, FOLDER)
+    try:
+        whole = os.readlink("root", dir_fd=folder) == "/"
+        if not whole and not even_narrow:
+            return whole, None
+        text = read_all(folder, "mountinfo", MOST_BYTES)
+        # The pid may be another's by now; what was open is this namespace's, if the process still has it.
+        return whole, text if os.readlink("ns/mnt", dir_fd=folder) == f"mnt:[{id}]" else None
+    finally:
+        os.close(folder)
 
 
 def pin_ways(found: Found, own: int, proc: str) -> Iterator[str]:

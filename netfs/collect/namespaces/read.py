@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from netfs.collect.namespaces.descriptors import add_descriptors
 from netfs.collect.namespaces.found import Found, Search, leader
+from netfs.collect.namespaces.halves import look
 from netfs.collect.namespaces.numbers import Numbers
 from netfs.collect.namespaces.pins import add_pins
 from netfs.collect.namespaces.relations import Relations
@@ -52,7 +53,7 @@ def namespaces(
         return NamespaceTable((), (Gap(proc, "namespaces", failure.strerror or str(failure)),))
     search = Search(proc, own.st_dev)
     search.add_processes(processes)
-    add_pins(search)
+    add_pins(search, look(search, own.st_ino))
     if open_files:
         add_descriptors(search, processes)
     with Numbers() as numbers:

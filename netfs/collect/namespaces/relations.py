@@ -6,6 +6,7 @@ User and PID namespaces that hold no process appear here: as the owners and pare
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from enum import IntEnum
 from errno import EPERM
 from itertools import chain
@@ -14,6 +15,7 @@ from netfs.collect.namespaces import ioctls
 from netfs.collect.namespaces.found import Found, Search
 from netfs.collect.namespaces.numbers import Numbers
 from netfs.collect.namespaces.pins import pin_ways, still_pinned
+from netfs.collect.procfs import FOLDER
 
 READ = os.O_RDONLY | os.O_CLOEXEC
 
@@ -26,6 +28,29 @@ class Came(IntEnum):
     THERE = 2
 
 
+class _Folder:
+    """/proc/PID/ns, open for as long as one asks there: most namespaces are found process by process."""
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._fd = -1
+
+    def open(self, path: str) -> int:
+        """Open a file for reading. Raises OSError."""
+        folder, _, name = path.rpartition("/")
+        if folder != self._path:
+            self.close()
+            self._fd = os.open(folder, FOLDER)
+            self._path = folder
+        return os.open(name, READ, dir_fd=self._fd)
+
+    def close(self) -> None:
+        """Give back the descriptor."""
+        if self._path:
+            os.close(self._fd)
+            self._path = ""
+
+
 class Relations:
     """What namespaces are to each other, asked of the kernel."""
 
@@ -34,12 +59,25 @@ class Relations:
         self.numbers = numbers
         self.own = own
         """The caller's mount namespace."""
+        self._folder = _Folder()
 
     def learn_all(self) -> None:
         """Ask about every namespace found so far, and about those that come up by that."""
-        for found in list(self.search.found.values()):
-            if not found.known:
-                self._reach(found)
+        try:
+            for found in list(self.search.found.values()):
+                if not found.known:
+                    self._reach(found)
+        finally:
+            self._folder.close()
+
+    def learn_some(self, some: Iterable[Found]) -> None:
+        """Ask about these as far as a process leads to them: who is not reached is left as he is."""
+        try:
+            for found in some:
+                if not found.known:
+                    self._by_process(found)
+        finally:
+            self._folder.close()
 
     def learn(self, found: Found, fd: int) -> None:
         """Ask about the namespace that ``fd`` is open on."""
@@ -71,11 +109,11 @@ class Relations:
         came = Came.NOWHERE
         for path in found.ways(self.search.proc):
             try:
-                fd = os.open(path, READ)
-            except PermissionError:
-                came = Came.REFUSED
+                fd = self._folder.open(path)
+            except (FileNotFoundError, ProcessLookupError):
                 continue
-            except OSError:
+            except OSError:  # may not be, or for want of descriptors
+                came = Came.REFUSED
                 continue
             try:
                 if os.fstat(fd).st_ino == found.id:

@@ -35,7 +35,11 @@ def add_unseen(search: Search, relations: Relations) -> None:
 def _listed(search: Search) -> Iterator[int]:
     """A descriptor of each mount namespace that may be seen, closed when the next one is asked for."""
     for request in (ioctls.NS_MNT_GET_NEXT, ioctls.NS_MNT_GET_PREV):
-        fd = os.open(f"{search.proc}/thread-self/ns/mnt", READ)
+        try:
+            fd = os.open(f"{search.proc}/thread-self/ns/mnt", READ)
+        except OSError:
+            search.refuse("unseen", "")
+            return
         try:
             while True:
                 try:

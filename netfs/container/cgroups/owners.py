@@ -61,6 +61,7 @@ class _Names:
         found = [each for each in said if each is not None]
         self._nodes = {each.node_container for each in found} - {""}
         self._pods = self._by_group(found)
+        self._podmans = {each.pod_uid for each in found if each.kind != "pod"} - {""}
         self._above: dict[str, _Name] = {}
         """Of groups that are a container's without a path that names it."""
 
@@ -79,6 +80,9 @@ class _Names:
         if found is None:
             return self._unnamed(group)
         kind = found.kind if holds(found, group.path) else ""
+        if found.container in self._podmans:
+            # Podman's below a parent of its own: only what is in it tells that an id alone is a pod's
+            return _Name("pod" if kind else "", self._pod(found.container, found.group), "", found.qos)
         if found.kind == "pod":
             return _Name(kind, self._pod(found.pod_uid, found.group), "", found.qos)
         placed = self._known.by_id(found.container) if found.container else None

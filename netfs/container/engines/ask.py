@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from netfs.container.engines.sockets import CRI, DOCKER, PODMAN, Endpoint, found
+from netfs.container.users import owned, owner_of, speakers
 from netfs.errors import SourceError
 from netfs.model.containers import Engine
 from netfs.model.gaps import Gap
@@ -50,11 +51,16 @@ def ask(root: str = "/", *, timeout: float = 2.0) -> tuple[Engine, ...]:
         return tuple(threads.map(lambda question: question(), questions))
 
 
+def _of_its_owner(question: Callable[[], Engine], owner: int, speakers: Collection[int]) -> Engine:
+    return owned(question(), owner, speakers)
+
+
 def _question(root: Root, endpoint: Endpoint, timeout: float) -> Callable[[], Engine] | None:
     """How the engine is asked; None: it is left alone."""
     why = _reserve(root, endpoint)
     if why is None:
-        return partial(_reader(endpoint.engine), endpoint.path, timeout)
+        question = partial(_reader(endpoint.engine), endpoint.path, timeout)
+        return partial(_of_its_owner, question, _owner_below(root, endpoint.path), speakers(root))
     return partial(_unasked, endpoint, why) if why else None
 
 
@@ -92,6 +98,14 @@ def _reserve_podman(root: Root, path: str) -> str | None:
     if reader == 0 or (owner is not None and _has_readable_store(root, owner)):
         return ""
     return None if owner in {reader, None} else _ANOTHERS
+
+
+def _owner_below(root: Root, path: str) -> int:
+    """Whose word the engine's is; nobody's, where its socket has gone."""
+    try:
+        return owner_of("/" + os.path.relpath(path, root.path), os.stat(path))
+    except OSError:
+        return -1
 
 
 def _owner(path: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import string
 from collections.abc import Sequence
 from shlex import quote
 
@@ -67,12 +68,24 @@ def _fix(namespace: Namespace, home: int | None) -> str:
 def _removal(namespace: Namespace, pin: Pin) -> str:
     folder, name = posixpath.split(pin.path)
     if namespace.type == "net" and folder == IP_NETNS and not name.startswith("-"):
-        return f"ip netns delete {quote(name)}"
-    return f"umount {quote(pin.path)} && rm {quote(pin.path)}"
+        return f"ip netns delete {_quoted(name)}"
+    return f"umount {_quoted(pin.path)} && rm {_quoted(pin.path)}"
 
 
 def _removal_elsewhere(pin: Pin) -> str:
     if pin.pid is None:
         return ""
-    enter, path = f"nsenter -t {pin.pid} -m", quote(pin.path)
+    enter, path = f"nsenter -t {pin.pid} -m", _quoted(pin.path)
     return f"{enter} umount {path} && {enter} rm {path}"
+
+
+def _quoted(name: str) -> str:
+    """As a shell reads it; where a terminal would not show it as it is, as bash, ksh and zsh read it (``$'…'``)."""
+    if name.isascii() and name.isprintable():
+        return quote(name)
+    plain = string.ascii_letters + string.digits + string.punctuation.translate({ord("\\"): None, ord("'"): None}) + " "
+
+    def escaped(char: str) -> str:
+        return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+    return "$'" + "".join(char if char in plain else escaped(char) for char in name) + "'"

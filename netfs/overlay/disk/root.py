@@ -7,15 +7,16 @@ import functools
 import os
 import stat
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from netfs.errors import SourceError
 from netfs.overlay.disk.descriptor import Descriptor, Pool
 from netfs.overlay.disk.names import encoded, refused
 from netfs.overlay.disk.openat2 import open_directory, open_in_root, walk
 from netfs.overlay.disk.regular import read_regular
-from netfs.overlay.disk.tree import DiskTree
-from netfs.overlay.disk.xattrs import trusted_is_readable
+
+if TYPE_CHECKING:
+    from netfs.overlay.disk.tree import DiskTree
 
 
 class Root:
@@ -91,6 +92,8 @@ class Root:
         It keeps one descriptor and shares 64 with the other trees of this root, until that is closed; it stays usable
         then. Meanwhile a file system that is read cannot be unmounted.
         """
+        from netfs.overlay.disk.tree import DiskTree  # who reads an engine's files needs nothing of layers
+
         return DiskTree(self._directory(path), self._pool, userxattr=userxattr, trusted=self._trusted)
 
     def on_host(self, path: str) -> str:
@@ -112,6 +115,8 @@ class Root:
 
     @functools.cached_property
     def _trusted(self) -> bool:
+        from netfs.overlay.disk.xattrs import trusted_is_readable
+
         return trusted_is_readable()
 
     @property

@@ -12,7 +12,6 @@ or a value is of another type. Nothing here raises anything.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 
@@ -44,6 +43,8 @@ def load(root: Root, path: str, limit: int = DOCUMENT_BYTES) -> object | Gap:
 
 def parse(data: bytes) -> object:
     """A JSON document that was read elsewhere. Raises ValueError, RecursionError for what is none."""
+    import json  # most of the documents that are looked for are not there
+
     decoded: object = json.loads(data.decode("utf-8", "replace"))
     return decoded
 

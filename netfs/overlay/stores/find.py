@@ -20,6 +20,12 @@ from netfs.overlay.stores.containers_storage import place as containers_storage
 from netfs.overlay.stores.docker import place as docker
 
 DOCKER, CONTAINERD, CONTAINERS_STORAGE = "docker", "containerd", "containers-storage"
+READERS = {
+    DOCKER: "netfs.overlay.stores.docker.store",
+    CONTAINERD: "netfs.overlay.stores.containerd.store",
+    CONTAINERS_STORAGE: "netfs.overlay.stores.containers_storage.store",
+}
+"""The module that reads an engine's stores: loaded where one is found."""
 
 _USUAL = {
     DOCKER: ("/", "/docker", "/var/lib/docker", "/var/snap/docker/common/var-lib-docker"),

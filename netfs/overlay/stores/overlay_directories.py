@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
+from netfs.overlay.stores.docker.place import LINKS
 
-LINKS = "l"
 _LINK = re.compile(r"[A-Z0-9]{1,64}")
 _TARGET = re.compile(r"\.\./([^/\0]+)/diff/?")
 

@@ -5,9 +5,9 @@ What cannot be read or understood is passed over: a setting is a hint where to l
 
 from __future__ import annotations
 
+import os
 import posixpath
 import shlex
-import tomllib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from netfs.model.gaps import Gap
@@ -16,6 +16,7 @@ from netfs.overlay.stores import documents
 
 BYTES = 1 << 20
 """Of the largest file that is read."""
+_LINE = 1 << 12
 UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
@@ -23,12 +24,28 @@ def running(root: Root, programs: Collection[str]) -> Iterator[list[str]]:
     """Command lines of this host's processes that run one of the programs; none where the root is another machine's."""
     if posixpath.normpath(root.path) != "/":
         return
-    names = documents.names(root, "/proc")
-    for name in [] if isinstance(names, Gap) else names:
-        if name.isdecimal():
-            words = text(root, f"/proc/{name}/cmdline").split("\0")
-            if posixpath.basename(words[0]) in programs:
-                yield words
+    for name in os.listdir("/proc"):
+        data = _command_line(name) if name.isdecimal() else b""
+        if posixpath.basename(data.partition(b"\0")[0]).decode("utf-8", "replace") in programs:
+            yield data.decode("utf-8", "replace").split("\0")
+
+
+def _command_line(pid: str) -> bytes:
+    """Of a process of this host; empty where there is none.
+
+    Every process is looked at, so the kernel's own file is read without the care that others' need.
+    """
+    try:
+        file = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        data = os.read(file, _LINE)
+        return data if len(data) < _LINE else data + os.read(file, BYTES)
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
 
 
 def units(root: Root, names: Iterable[str]) -> Iterator[list[str]]:
@@ -63,8 +80,13 @@ def values(words: Sequence[str], options: Iterable[str]) -> Iterator[str]:
 
 def toml(root: Root, path: str) -> object:
     """A document; None where there is none."""
+    written = text(root, path)
+    if not written:
+        return None
+    import tomllib  # most of the files that are looked for are not there
+
     try:
-        return tomllib.loads(text(root, path))
+        return tomllib.loads(written)
     except (ValueError, RecursionError):
         return None
 

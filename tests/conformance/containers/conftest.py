@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.conformance.containers import engines
+from tests.conformance.containers import engines, printed
 from tests.conformance.stores import docker, podman
 
 
@@ -23,3 +23,9 @@ def pod(play: Callable[..., podman.Podman]) -> Generator[podman.Podman]:
     """Podman's service, and containers of every sort."""
     with ExitStack() as stack:
         yield play(engines.podman, podman.PROGRAMS, stack)
+
+
+@pytest.fixture
+def netfs(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> printed.Netfs:
+    """The commands, and what they print."""
+    return printed.asking(monkeypatch, capfd)

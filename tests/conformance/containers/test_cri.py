@@ -14,6 +14,7 @@ from netfs.container.engines.cri.read import read
 from netfs.model.containers import Container, Engine, Limits
 from tests.conformance.containers import pods
 from tests.conformance.containers.pods import Pods
+from tests.conformance.containers.printed import Netfs, Said, agree
 
 pytestmark = pytest.mark.kernel
 
@@ -127,3 +128,29 @@ def test_limits_are_those_of_the_control_groups(named: dict[str, Container]) -> 
 def test_a_containerd_without_cri_is_told_by_its_version_alone(kubelet: Pods) -> None:
     path = f"{kubelet.machine.root}{pods.WITHOUT_CRI}"
     assert read(path, 20) == Engine("containerd", f"unix://{path}", version(kubelet))
+
+
+def said(kubelet: Pods, ours: Container, name: str) -> Said:
+    """What ``ctr`` says of a container; of when it was started, and which state it was in last, only CRI does."""
+    told = kubelet.containerd.container(ours.id, "k8s.io")
+    pid, _ = pods.tasks(kubelet).get(ours.id, (0, ""))
+    resources = told["Spec"]["linux"]["resources"]
+    return Said(
+        called=f"shop/{name}",
+        id=told["ID"],
+        state={"web/done": "exited", "web/made": "created"}.get(name, "running"),
+        runtime="containerd",
+        image=told["Image"],
+        command=told["Spec"]["process"]["args"],
+        pid=pid,
+        started=ours.started_at,
+        memory=resources["memory"]["limit"],
+        cpus=resources["cpu"]["quota"] / resources["cpu"]["period"],
+        addresses=ours.addresses,
+        top=[" ".join(told["Spec"]["process"]["args"])] if pid else [],
+    )
+
+
+def test_what_the_commands_print_is_what_ctr_says(kubelet: Pods, named: dict[str, Container], netfs: Netfs) -> None:
+    names = ("web/app", "agent/app", "web/done", "web/made")
+    agree(netfs, kubelet.machine, [said(kubelet, named[name], name) for name in names])

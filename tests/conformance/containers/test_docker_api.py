@@ -16,6 +16,7 @@ from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import settings
 from tests.conformance.containers import engines
 from tests.conformance.containers.engines import DOCKER, LABEL, POD_LABELS, RUNNING
+from tests.conformance.containers.printed import Netfs, Said, agree
 from tests.conformance.stores.docker import Docker
 
 pytestmark = pytest.mark.kernel
@@ -105,3 +106,30 @@ def test_addresses_are_those_of_the_network(dockerd: Docker, containers: Mapping
     assert told.startswith(engines.NETWORK.removesuffix("0/24"))
     assert containers["networked"].addresses == (told,)
     assert containers["limited"].addresses == ()
+
+
+def said(dockerd: Docker, name: str) -> Said:
+    """What Docker says of a container."""
+    told = dockerd.container(name)
+    state, host = told["State"], told["HostConfig"]
+    top = dockerd.get(f"/containers/{name}/top?ps_args=-eo+pid,args")["Processes"] if state["Pid"] else []
+    return Said(
+        called=name,
+        id=told["Id"],
+        state=state["Status"],
+        runtime="docker",
+        image=told["Config"]["Image"],
+        command=(told["Path"], *told["Args"]),
+        pid=state["Pid"],
+        started="" if name == "created" else state["StartedAt"],
+        memory=host["Memory"],
+        pids=max(host["PidsLimit"] or 0, 0),
+        cpus=host["NanoCpus"] / 1e9 or host["CpuQuota"] / (host["CpuPeriod"] or 100_000),
+        addresses=[each["IPAddress"] for each in told["NetworkSettings"]["Networks"].values() if each["IPAddress"]],
+        top=[args for _, args in top],
+    )
+
+
+def test_what_the_commands_print_is_what_docker_says(dockerd: Docker, netfs: Netfs) -> None:
+    names = ("limited", "quota", "paused", "networked", "ended", "created")
+    agree(netfs, dockerd.machine, [said(dockerd, name) for name in names])

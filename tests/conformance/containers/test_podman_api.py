@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from netfs.container.engines.ask import ask
 from netfs.container.engines.sockets import Endpoint, found
 from netfs.model.containers import Container, Engine, Limits
 from tests.conformance.containers.engines import LABEL, PODMAN, RUNNING
+from tests.conformance.containers.printed import Netfs, Said, agree
 from tests.conformance.stores.podman import Podman
 
 pytestmark = pytest.mark.kernel
@@ -94,3 +96,27 @@ def test_the_kernel_has_them_where_podman_says(pod: Podman, containers: Mapping[
         lines = Path(f"{root}/proc/{container.pid}/cgroup").read_text().splitlines()
         paths = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines}
         assert paths.get("memory", paths.get("")) == container.cgroup
+
+
+def said(told: Mapping[str, Any]) -> Said:
+    """What Podman says of a container."""
+    name, state, host, command = told["Name"], told["State"], told["HostConfig"], told["Config"]["Cmd"]
+    return Said(
+        called="web/in-pod" if name == "in-pod" else name,
+        id=told["Id"],
+        state=state["Status"],
+        runtime="podman",
+        image=told["ImageName"],
+        command=command,
+        pid=state["Pid"],
+        started="" if name == "created" else state["StartedAt"],
+        memory=host["Memory"],
+        pids=max(host["PidsLimit"], 0),
+        cpus=host["NanoCpus"] / 1e9 or host["CpuQuota"] / (host["CpuPeriod"] or 100_000),
+        top=[" ".join(command)] if state["Pid"] else [],
+    )
+
+
+def test_what_the_commands_print_is_what_podman_says(pod: Podman, netfs: Netfs) -> None:
+    told = pod.json("container", "inspect", "limited", "quota", "ended", "created", "in-pod")
+    agree(netfs, pod.machine, map(said, told))

@@ -129,7 +129,8 @@ def run(
     """Run a container, and a script in it to its end."""
     options = [word for label in labels for word in ("--label", label)]
     sleep = ("/bin/sleep", "1000")
-    containerd("run", "--detach", "--null-io", "--cgroup", "", *options, image, name, *sleep, namespace=namespace)
+    group = ("--cgroup", f"{containerd.machine.group}/{name}")  # else runc makes one that nobody removes
+    containerd("run", "--detach", "--null-io", *group, *options, image, name, *sleep, namespace=namespace)
     if script:
         containerd("tasks", "exec", "--exec-id", "script", name, "/bin/sh", "-c", script, namespace=namespace)
 

@@ -171,6 +171,7 @@ def started(docker: Docker) -> AbstractContextManager[None]:
     return docker.machine.daemon(
         *("dockerd", "-H", f"unix://{SOCKET}", "-p", "/run/docker.pid", "--storage-driver", "overlay2"),
         *("--bridge=none", "--iptables=false", "--live-restore", "--exec-opt", "native.cgroupdriver=cgroupfs"),
+        *("--cgroup-parent", docker.machine.group),  # BuildKit's are below it, too
         ready=lambda: answers(docker),
     )
 

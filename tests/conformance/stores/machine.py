@@ -37,10 +37,10 @@ if [ "$UNIFIED" = no ] && mountpoint -q /sys/fs/cgroup/unified; then
 fi
 echo ready
 read -r end || true
-# in version 1 what is frozen does not even end
-for state in /sys/fs/cgroup/freezer"$GROUP"/*/freezer.state; do
-  if [ -e "$state" ]; then echo THAWED >"$state"; fi
-done
+# in version 1 what is frozen does not even end; a group below another that is frozen thaws after it
+if [ -d /sys/fs/cgroup/freezer"$GROUP" ]; then
+  find /sys/fs/cgroup/freezer"$GROUP" -name freezer.state | while read -r state; do echo THAWED >"$state" || true; done
+fi
 kill -KILL -1
 wait
 if [ $hidden = yes ]; then umount /sys/fs/cgroup/unified; fi

@@ -15,18 +15,20 @@ class Column(NamedTuple):
 
     head: str
     cell: Callable[[Cgroup], str]
+    nothing: tuple[str, ...] = ("",)
+    """What says nothing where all cells are so: the column is left out."""
 
 
-def columns(*, wide: bool, rates: bool) -> Iterator[Column]:
+def shown(*, wide: bool, rates: bool) -> Iterator[Column]:
     """Those of the plain form, then those of the wide one. With ``rates`` CPU is processors in use, not time."""
     yield from (
         Column("NAME", words.name),
         Column("CPU" if rates else "CPU-TIME", _cpu_used if rates else _cpu_time),
         Column("CPU-LIMIT", _cpu_limit),
-        Column("THROTTLED", words.throttled),
+        Column("THROTTLED", words.throttled, ("", "0 %")),
         Column("MEMORY", _memory),
         Column("SWAP", _swap),
-        Column("OOM-KILLED", _killed),
+        Column("OOM", _killed),
         Column("PIDS", _pids),
         Column("PRESSURE", words.worst),
     )

@@ -4,39 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from netfs.model import amounts
 from netfs.model.cgroups import Cgroup, Cgroups, CgroupTree, Effective, Io
 from netfs.model.text import printable
 from netfs_cli.render.cgroups import words
-from netfs_cli.render.cgroups.tree import below, head, rows
+from netfs_cli.render.cgroups.tree import below, head, legend, rows
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.layers.words import size
 from netfs_cli.render.prose import column, count
 
+AT_LENGTH = 6
+"""Groups that are told one by one."""
 _LABEL = 11
 _PIDS = 12
 """Processes that are named by number."""
 
 
-def render(answer: Cgroups, ink: Ink, *, width: int | None, wide: bool) -> str:
-    """The topmost groups and those of containers at length; all of them as a tree, where there are more."""
+def render(answer: Cgroups, ink: Ink, *, width: int | None, wide: bool, columns: int | None = None) -> str:
+    """The topmost groups and, of a few, those of containers at length; all of them as a tree, where there are more."""
     lines: list[str] = []
+    drawn = []
     for tree in answer.trees:
-        told = [*_told(tree)]
+        told = _told(tree, wide=wide)
         for group in told:
             lines += [*_group(group, ink, width), ""]
         if len(told) < len(tree.groups):
-            lines += [head(tree, ink), *rows(tree.groups, ink, wide=wide), ""]
-    return "\n".join([*lines[:-1], *below(answer, ink, width)])
+            lines += [head(tree, ink), *rows(tree.groups, ink, wide=wide, columns=columns), ""]
+            drawn.append(tree)
+    return "\n".join([*lines[:-1], *legend(drawn, ink), *below(answer, ink, width)])
 
 
-def _told(tree: CgroupTree) -> Iterator[Cgroup]:
+def _told(tree: CgroupTree, *, wide: bool) -> list[Cgroup]:
+    """Below a node's root, or a group that holds many pods, a tree says more."""
     top: tuple[str, ...] = ()
+    tops, named = [], []
     for group in tree.groups:
         inside = f"{group.path}/".startswith(top) if top else False
         if not inside:
             top = (*top, group.path.rstrip("/") + "/")
+            tops.append(group)
         if not inside or group.kind:
-            yield group
+            named.append(group)
+    return named if wide or len(named) <= AT_LENGTH else tops
 
 
 def _group(group: Cgroup, ink: Ink, width: int | None) -> Iterator[str]:
@@ -64,8 +73,11 @@ def lines(group: Cgroup) -> Iterator[tuple[str, str]]:
             yield "hugepages", f"{page.size}: {size(page.current) or '0 B'}, {limit}"
     if group.cpuset is not None:
         yield "cpuset", _cpuset(group)
-    for kind, pressure in sorted(group.pressure.items()):
-        yield "pressure", f"{kind}: {words.pressure(pressure)}"
+    felt = [(kind, text) for kind, each in sorted(group.pressure.items()) if (text := words.pressure(each))]
+    for kind, text in felt:
+        yield "pressure", f"{kind}: {text}"
+    if group.pressure and not felt:
+        yield "pressure", "none in the last 5 minutes"
     if group.pids:
         shown = ", ".join(map(str, group.pids[:_PIDS]))
         more = f" and {len(group.pids) - _PIDS} more" if len(group.pids) > _PIDS else ""
@@ -84,7 +96,7 @@ def _cpu(group: Cgroup) -> Iterator[tuple[str, str]]:
     if cpu.usage_us is not None:
         split = "" if cpu.user_us is None or cpu.system_us is None else _split(cpu.user_us, cpu.system_us)
         said.append(f"{words.duration(cpu.usage_us)} used{split}")
-    said.append(_limit(group, group.effective.get("cpu"), lambda value: f"{words.cpus(value)} CPUs"))
+    said.append(_limit(group, group.effective.get("cpu"), amounts.cpus))
     if cpu.quota_us is not None and cpu.period_us is not None:
         said.append(f"quota {cpu.quota_us:,} of {cpu.period_us:,} µs")
     if cpu.burst_us:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from posixpath import dirname
 
 from netfs.model.cgroups import Cgroup, Cgroups, CgroupTree
 from netfs.model.text import printable
 from netfs_cli.render import findings
-from netfs_cli.render.cgroups.columns import columns
+from netfs_cli.render.cgroups.columns import shown
+from netfs_cli.render.cgroups.fitting import Stem, Table, fitted
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.layers.words import brief, tail
 from netfs_cli.render.prose import count
-from netfs_cli.render.table import GAP, cells_wide
+from netfs_cli.render.table import GAP, cells_wide, shortened
 
 _LONG = 44
 """Characters of a group's name; wide forms show it whole."""
 INHERITED = "a limit in brackets is an ancestor's"
 
 
-def render(answer: Cgroups, ink: Ink, *, width: int | None, wide: bool) -> str:
-    """Every node's tree."""
+def render(answer: Cgroups, ink: Ink, *, width: int | None, wide: bool, columns: int | None = None) -> str:
+    """Every node's tree. ``columns``: those of a terminal, which the trees are fitted into; wide forms are not."""
     lines: list[str] = []
     for number, tree in enumerate(answer.trees):
         lines += [""] * bool(number)
-        lines += [head(tree, ink), *rows(tree.groups, ink, wide=wide)]
-    return "\n".join([*lines, *below(answer, ink, width)])
+        lines += [head(tree, ink), *rows(tree.groups, ink, wide=wide, columns=columns)]
+    return "\n".join([*lines, *legend(answer.trees, ink), *below(answer, ink, width)])
+
+
+def legend(trees: Iterable[CgroupTree], ink: Ink) -> list[str]:
+    """What brackets mean, where a limit is told that is another group's."""
+    groups = [group for tree in trees for group in tree.groups]
+    inherited = any(limit.at != group.path for group in groups for limit in group.effective.values())
+    return [ink.dim(f"  {ink.sign('•')}  {INHERITED}")] if inherited else []
 
 
 def below(answer: Cgroups, ink: Ink, width: int | None) -> list[str]:
@@ -44,21 +52,23 @@ def head(tree: CgroupTree, ink: Ink) -> str:
     return ink.bold(node + printable(", ".join(said)))
 
 
-def rows(groups: Sequence[Cgroup], ink: Ink, *, wide: bool) -> list[str]:
+def rows(groups: Sequence[Cgroup], ink: Ink, *, wide: bool, columns: int | None = None) -> list[str]:
     """One line for each group; one of which nothing is known is as long as its name."""
     if not groups:
         return []
     drawn = [*_drawn(groups, ink, wide)]
-    table = [["GROUP", *(text for text, _ in drawn)]]
-    for column in columns(wide=wide, rates=any(group.rates is not None for group in groups)):
+    table = [["GROUP", *(stem.branch + (stem.name if wide else _cut(stem.name)) for stem, _ in drawn)]]
+    for column in shown(wide=wide, rates=any(group.rates is not None for group in groups)):
         cells = [printable(column.cell(group)) for _, group in drawn]
-        if any(cells):
+        if any(cell not in column.nothing for cell in cells):
             table.append([column.head, *cells])
-    filled = [[*_filled(column)] for column in table]
-    lines = [GAP.join(row).rstrip() for row in zip(*filled, strict=True)]
+    fits = columns is None or wide
+    laid = Table(table, GAP, ()) if fits else fitted([stem for stem, _ in drawn], table, columns or 0)
+    filled = [[*_filled(column)] for column in laid.columns]
+    lines = [laid.gap.join(row).rstrip() for row in zip(*filled, strict=True)]
     lines[0] = ink.bold(lines[0])
-    if any("(" in cell for column in table if column[0] in _LIMITS for cell in column[1:]):
-        lines.append(ink.dim(f"  {ink.sign('•')}  {INHERITED}"))
+    if laid.spared:
+        lines.append(ink.dim(f"  {ink.sign('•')}  no room for {', '.join(laid.spared)} (-o wide)"))
     return lines
 
 
@@ -71,10 +81,9 @@ def _filled(column: Sequence[str]) -> Iterator[str]:
 
 _SIGNS = dict.fromkeys(map(ord, "├└│─…"), "-")
 _MODES = {"none": "no control groups are mounted", "hybrid": "v1 with v2 beside it"}
-_LIMITS = ("CPU-LIMIT", "MEMORY", "SWAP", "PIDS")
 
 
-def _drawn(groups: Sequence[Cgroup], ink: Ink, wide: bool) -> Iterator[tuple[str, Cgroup]]:
+def _drawn(groups: Sequence[Cgroup], ink: Ink, wide: bool) -> Iterator[tuple[Stem, Cgroup]]:
     """Each group below the nearest of its ancestors that is there. Without recursion: a path may be long."""
     paths = {group.path for group in groups}
     children: dict[str, list[Cgroup]] = {}
@@ -85,7 +94,7 @@ def _drawn(groups: Sequence[Cgroup], ink: Ink, wide: bool) -> Iterator[tuple[str
     while pending:
         group, above, branch, stem = pending.pop()
         name = group.path[len(above) :].lstrip("/") if above else group.path
-        yield branch + (printable(name) if wide else _cut(brief(name))), group
+        yield Stem(branch, printable(name) if wide else brief(name)), group
         held = children.get(group.path, ())
         for number, child in enumerate(reversed(held)):
             fork, following = (corner, "   ") if number == 0 else (tee, bar)
@@ -93,8 +102,7 @@ def _drawn(groups: Sequence[Cgroup], ink: Ink, wide: bool) -> Iterator[tuple[str
 
 
 def _cut(name: str) -> str:
-    """Slices repeat the names of those above them: of a long one its beginning and its end are enough."""
-    return name if len(name) <= _LONG else f"{name[: _LONG - 16]}…{name[-15:]}"
+    return name if len(name) <= _LONG else shortened(name, _LONG)
 
 
 def _above(path: str, paths: set[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netfs.model.cgroups import Cgroup, Effective, Pressure, Stall
+from netfs_cli.render.layers.words import brief
 
 MONITOR = "monitor"
 NO_LIMIT = "no limit"
@@ -15,10 +16,10 @@ def name(group: Cgroup) -> str:
     if not group.kind:
         return ""
     if group.kind == "pod":
-        return group.pod
+        return brief(group.pod)
     if group.kind == MONITOR:
-        return f"monitor of {group.container}" if group.container else MONITOR
-    whose = group.container or group.pod
+        return f"monitor of {brief(group.container)}" if group.container else MONITOR
+    whose = brief(group.container or group.pod)
     return whose if group.kind == "container" or whose.endswith(group.kind) else f"{whose} ({group.kind})"
 
 
@@ -76,10 +77,15 @@ def worst(group: Cgroup) -> str:
 
 
 def pressure(found: Pressure) -> str:
-    """``some 1.2 %, 0.8 %, 0.1 %; full …``: of the last 10, 60 and 300 seconds."""
-    lines = [("some", found.some), ("full", found.full)]
-    return "; ".join(f"{kind} {_stall(stall)}" for kind, stall in lines if stall is not None)
+    """``some waited 1.2 %, 0.8 %, 0.1 % of the last 10 s, 1 min, 5 min``; nothing where nobody did."""
+    lines = [("some waited", found.some), ("all", found.full)]
+    told = [f"{who} {_stall(stall)}" for who, stall in lines if stall is not None and _felt(stall)]
+    return f"{'; '.join(told)} of the last 10 s, 1 min, 5 min" if told else ""
+
+
+def _felt(stall: Stall) -> bool:
+    return any(round(each, 1) for each in (stall.avg10, stall.avg60, stall.avg300))
 
 
 def _stall(stall: Stall) -> str:
-    return f"{stall.avg10:.1f} %, {stall.avg60:.1f} %, {stall.avg300:.1f} % (in all {duration(stall.total_us)})"
+    return f"{stall.avg10:.1f} %, {stall.avg60:.1f} %, {stall.avg300:.1f} %"

@@ -30,17 +30,29 @@ def lines(answer: Inspected, each: InspectedContainer, style: Style) -> Iterator
         yield from _in_full(answer, each, group)
         return
     yield style.ending(brief(group.path), style.room)
+    others = _others(answer, each, group)
+    if others:
+        yield style.ink.doubtful(style.told(f"not its own: the numbers are of {others} too"))
     yield from (
         style.told(line) for line in (_cpu(group, answer), _memory(group, answer), _pids(group, answer)) if line
     )
 
 
+def _others(answer: Inspected, each: InspectedContainer, group: Cgroup) -> str:
+    """``37 other processes``, where a group is no container's and no node's."""
+    if answer.kind == "node" or group.kind or group.container:
+        return ""
+    number = len(set(group.pids) - {process.pid for process in each.processes})
+    return f"{number} other process{'' if number == 1 else 'es'}" if number else ""
+
+
 def _in_full(answer: Inspected, each: InspectedContainer, group: Cgroup) -> Iterator[str]:
     """Every limit and all use, of the pod's group as well, as ``netfs cgroups`` tells them."""
-    groups = (group,) if answer.pod_cgroup is None else (group, answer.pod_cgroup)
-    rows = [[label, text] for told in groups for label, text in detail.lines(told)]
+    rows = [[label, text] for label, text in detail.lines(group)]
     if each.container.limits is not None:
         rows.append(["promised", promised(each.container.limits)])
+    if answer.pod_cgroup is not None:
+        rows += [["pod's " + label if label else "", text] for label, text in detail.lines(answer.pod_cgroup)]
     yield from aligned(rows)
 
 

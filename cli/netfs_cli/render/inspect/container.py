@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from netfs.model.containers import SANDBOX
 from netfs.model.inspected import Inspected, InspectedContainer
-from netfs.model.processes import ProcessUse
+from netfs.model.process_facts import ProcessUse
 from netfs.model.text import printable
 from netfs_cli.render.cgroups.words import duration
 from netfs_cli.render.ink import Ink
@@ -39,7 +39,7 @@ def lines(answer: Inspected, each: InspectedContainer, style: Style) -> Iterator
     yield from labelled("Namespaces", namespaces.lines(answer, each, style), style)
     yield from labelled("Cgroup", cgroup.lines(answer, each, style), style)
     yield from labelled("Root", mounts.root(each, style), style)
-    yield from labelled("Mounts", mounts.lines(each, style), style)
+    yield from labelled("Mounts", mounts.lines(each, style, kind=answer.kind), style)
     yield from labelled("Privileges", privileges.lines(each, style), style)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netfs.model.inspected import InspectedContainer
-from netfs.model.processes import MountPoint
+from netfs.model.process_facts import MountPoint
 from netfs.model.text import printable
 from netfs_cli.render.inspect.block import Style, aligned
 from netfs_cli.render.layers.words import brief, size
@@ -40,6 +40,8 @@ STANDARD = frozenset(
 and the kubelet's own files)."""
 BELOW = ("/proc/", "/sys/")
 """Below these, paths are masked or made read-only (OCI runtime-spec, ``maskedPaths``, ``readonlyPaths``)."""
+LAYERED = ("overlay", "fuse")
+"""Types of a root that is made of layers: the kernel's, and fuse-overlayfs."""
 DEVICES = "devtmpfs"
 """At /dev it is the node's own: no runtime mounts that unasked."""
 
@@ -54,14 +56,21 @@ def root(each: InspectedContainer, style: Style) -> Iterator[str]:
         yield style.ink.bad(style.told(told)) if lost else style.told(told)
         if style.wide and chain.mountpoint:
             yield printable(chain.mountpoint)
+        if mount is not None and not mount.type.startswith(LAYERED):
+            yield style.ink.doubtful(
+                style.told(f"but its processes' root is {mount.type}, {_origin(mount, each, style)}")
+            )
     elif mount is not None and mount.type == "overlay":
         yield "overlay"
     elif mount is not None:
         yield style.told(f"{mount.type}, {_origin(mount, each, style)}")
 
 
-def lines(each: InspectedContainer, style: Style) -> Iterator[str]:
-    """Volumes and what else is not in every container; those that are in every one are counted."""
+def lines(each: InspectedContainer, style: Style, *, kind: str = "container") -> Iterator[str]:
+    """Volumes and what else is not in every container; those that are in every one are counted.
+
+    ``kind``: of what is inspected. A node and a process of nobody have no runtime that mounted them.
+    """
     if each.facts is None:
         yield from _configured(each, style)
         return
@@ -75,7 +84,8 @@ def lines(each: InspectedContainer, style: Style) -> Iterator[str]:
         rest.append(f"{len(notable) - len(shown)} more")
     standard = sum(_is_standard(mount) for mount in mounts if mount.path != "/")
     if standard and not style.wide:
-        rest.append(f"{standard} as every container has them")
+        usual = "as every container has them" if kind in ("pod", "container") else "usual ones"
+        rest.append(f"{standard} {usual}")
     if rest:
         yield style.ink.dim(f"{'and ' if shown else ''}{' and '.join(rest)} (-o wide)")
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netfs.model.inspected import Inspected, InspectedContainer, Interface, Socket
-from netfs.model.processes import Resolver
+from netfs.model.process_facts import Resolver
 from netfs.model.text import printable
 from netfs_cli.render.inspect import container
 from netfs_cli.render.inspect.block import Style, aligned, labelled
+from netfs_cli.render.layers.words import brief
 from netfs_cli.render.prose import count
 
+FROM = "from "
+"""Before the file that is mounted over /etc/resolv.conf."""
 ROUTES = 6
 SOCKETS = 8
 DEVICES = 6
@@ -129,6 +132,9 @@ def _names(answer: Inspected, style: Style) -> Iterator[str]:
     for each, resolver in known if len(distinct) > 1 else known[:1]:
         whose = f"{container.name(each)}: " if len(distinct) > 1 else ""
         yield style.told(f"{whose}{_resolver(resolver)}")
+        if resolver.source and not style.wide:
+            room = None if style.room is None else style.room - len(FROM)
+            yield FROM + style.ending(brief(resolver.source), room)
     for each, resolver in known if style.wide else ():
         yield from _in_full(each, resolver)
 

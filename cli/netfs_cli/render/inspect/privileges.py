@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from netfs.collect.facts.capabilities import NAMES
 from netfs.model.inspected import InspectedContainer
-from netfs.model.processes import IdMap, Privileges, ProcessFacts
+from netfs.model.process_facts import IdMap, Privileges, ProcessFacts
 from netfs.model.text import printable
 from netfs_cli.render.inspect.block import Style
 

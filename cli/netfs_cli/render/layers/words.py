@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netfs.model import amounts
 from netfs.model.gaps import Gap
-from netfs.model.layers import Extent
 from netfs.model.text import printable
 from netfs_cli.render import findings
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.prose import count
+
+if TYPE_CHECKING:
+    from netfs.model.layers import Extent
 
 GAPS = 6
 """Things not read that are told one by one."""

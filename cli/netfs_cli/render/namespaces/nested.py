@@ -8,6 +8,7 @@ from netfs.model.namespaces import Namespace, Namespaces
 from netfs.model.text import printable
 from netfs_cli.render.ink import Ink
 from netfs_cli.render.namespaces import words
+from netfs_cli.render.prose import count
 
 Below = Mapping[int | None, Sequence[Namespace]]
 STEP = "  "
@@ -66,7 +67,9 @@ def _said(namespace: Namespace, ink: Ink) -> list[str]:
         said.append(words.kept(namespace))
     if whose := "" if namespace.initial else words.whose(namespace):
         said.append(whose)
-    if namespace.shared:
+    if namespace.shared and namespace.initial:
+        said.append(f"{count(len(namespace.containers), 'container')} in it")
+    elif namespace.shared:
         said.append(ink.doubtful(words.shared(namespace)))
     if namespace.leaked:
         said.append(ink.doubtful("leaked"))

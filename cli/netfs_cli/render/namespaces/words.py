@@ -9,7 +9,7 @@ from functools import cache
 from netfs.model.containers import SANDBOX
 from netfs.model.namespaces import Namespace, Pin
 from netfs.model.text import printable
-from netfs_cli.render.layers.words import names
+from netfs_cli.render.layers.words import brief, names
 from netfs_cli.render.prose import count
 
 MOST = 3
@@ -35,8 +35,8 @@ def processes(number: int) -> str:
 def whose(namespace: Namespace) -> str:
     """The pod, where all containers are of one and there are several; else the containers, the first few."""
     if len(namespace.pods) == 1 and len(namespace.containers) != 1 and _of_pod(namespace):
-        return printable(namespace.pods[0])
-    return names(namespace.containers or namespace.pods, MOST)
+        return brief(namespace.pods[0])
+    return brief(names(namespace.containers or namespace.pods, MOST))
 
 
 def _of_pod(namespace: Namespace) -> bool:

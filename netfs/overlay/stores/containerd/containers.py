@@ -28,6 +28,8 @@ from netfs.overlay.stores.containerd.states import Places, State
 
 ENGINE = "containerd"
 _KIND = "io.cri-containerd.kind"
+_OF_DOCKER = "com.docker/"
+"""Begins what dockerd notes for itself (moby ``libcontainerd/remote/client.go``): a container's own labels it keeps."""
 _NERDCTL = "nerdctl/name"
 _DOCKER = re.compile(r"[0-9a-f]{64}")
 _BETWEEN = re.compile(rf"[0-9a-f]{{64}}{INIT}(-[0-9]+-[0-9]+)?|sha256:[0-9a-f]{{64}}-[0-9]+-[0-9]+")
@@ -107,7 +109,7 @@ def _container(record: ContainerRecord, state: State, known: Known, sandboxes: _
         pod_uid=pod.uid,
         role="sandbox" if sandbox else role or _annotation(record, "container-name"),
         created_at=record.created_at,
-        labels=record.labels,
+        labels={key: value for key, value in record.labels.items() if not key.startswith(_OF_DOCKER)},
         mounts=record.mounts,
         runtime=_runtime(record.namespace),
         sandbox="" if sandbox else holder[1],

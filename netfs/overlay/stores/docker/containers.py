@@ -115,6 +115,8 @@ def read_containers(root: Root, path: str, mounts: Mapping[str, WritableLayer]) 
         config = documents.load(root, f"{here}/config.v2.json", _CONFIG_BYTES)
         layer = mounts[name].directory if name in mounts else ""
         if isinstance(config, Gap):
+            if documents.absent(config) and not root.is_directory(here):
+                continue  # it was removed since the folder was listed
             gaps.append(config)
             containers.append(Container(name, layer=layer, runtime=ENGINE))
             continue

@@ -7,9 +7,10 @@ import posixpath
 from netfs.model.gaps import Gap
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores import documents
-from netfs.overlay.stores.overlay_directories import LINKS
 
 DRIVER = "overlay2"
+LINKS = "l"
+"""The folder of short links (``overlay_directories``)."""
 _FAMILIAR = frozenset({"buildkit", "engine-id", "image", "network", DRIVER, "rootfs", "swarm", "volumes"})
 """Names in a data root, beside ``containers``."""
 
