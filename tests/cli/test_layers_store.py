@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from netfs.overlay.disk import openat2, root
+from netfs.disk import openat2
+from netfs.overlay.disk import root
 from tests.cli.conftest import Result
 from tests.cli.test_startup import PATHS, imported
 from tests.unit.docker_store import DockerStore, hexadecimal

@@ -111,8 +111,8 @@ def unseen():
     # A mount namespace that only a descriptor keeps, with a UTS namespace that is pinned in it alone.
     def gone():
         unshare("mnt", "uts")
-        open("/tmp/uts", "w").close()
-        subprocess.run(["mount", "--bind", "/proc/thread-self/ns/uts", "/tmp/uts"], check=True)
+        open("/run/unseen", "w").close()
+        subprocess.run(["mount", "--bind", "/proc/thread-self/ns/uts", "/run/unseen"], check=True)
         return {"mnt": number("/proc/self/ns/mnt"), "uts": number("/proc/self/ns/uts")}
     pid, told = forked(gone)
     fd = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
@@ -120,7 +120,7 @@ def unseen():
     os.waitpid(pid, 0)
     return {"pids": pids(), "fd": fd, **told}
 
-subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/tmp"], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
 for work in (all_eight, pinned, nested, threaded, childless, unseen):
     made[work.__name__] = forked(work)[1]
 print(json.dumps({"root": {"pids": pids(), "inodes": inodes()}, **made}))

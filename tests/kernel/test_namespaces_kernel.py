@@ -195,7 +195,7 @@ def test_what_is_pinned_in_a_mount_namespace_without_a_process_is_found(
         return
     made = place["unseen"]
     found = one(table, "uts", made["uts"])
-    assert [(pin.path, pin.mount_namespace, pin.pid) for pin in found.pins] == [("/tmp/uts", made["mnt"], None)]
+    assert [(pin.path, pin.mount_namespace, pin.pid) for pin in found.pins] == [("/run/unseen", made["mnt"], None)]
     assert found.owner == place["root"]["inodes"]["user"]
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kernel
 PLACE = """
 import ctypes, errno, os, stat, struct, subprocess, sys, time
 from netfs.errors import SourceError
-from netfs.overlay.disk import openat2
+from netfs.disk import openat2
 from netfs.overlay.disk.root import Root
 
 def refuse_openat2(code):

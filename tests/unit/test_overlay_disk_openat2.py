@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netfs.overlay.disk import openat2
+from netfs.disk import openat2
 from netfs.overlay.disk.root import Root
 from netfs.overlay.merge.tree import Directory
 

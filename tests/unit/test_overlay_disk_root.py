@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from netfs.disk import openat2
 from netfs.errors import SourceError
-from netfs.overlay.disk import openat2
 from netfs.overlay.disk.root import Root
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from netfs.disk import openat2
 from netfs.errors import EndpointError, SourceError
 from netfs.model.layers import Mount, MountOptions
 from netfs.model.places import NodeRoot
 from netfs.overlay import reading
-from netfs.overlay.disk import openat2
 from netfs.overlay.disk import root as disk
 from netfs.overlay.disk.root import Root
 from netfs.overlay.stores.find import Place

@@ -9,11 +9,11 @@ import stat
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from netfs.disk.descriptor import Descriptor, Pool
+from netfs.disk.names import encoded, refused
+from netfs.disk.openat2 import open_directory, open_in_root, walk
+from netfs.disk.regular import read_regular
 from netfs.errors import SourceError
-from netfs.overlay.disk.descriptor import Descriptor, Pool
-from netfs.overlay.disk.names import encoded, refused
-from netfs.overlay.disk.openat2 import open_directory, open_in_root, walk
-from netfs.overlay.disk.regular import read_regular
 
 if TYPE_CHECKING:
     from netfs.overlay.disk.tree import DiskTree

@@ -14,11 +14,11 @@ import os
 import stat
 from collections.abc import Mapping
 
+from netfs.disk.descriptor import Cell, Descriptor, Pool
+from netfs.disk.names import component, refused
+from netfs.disk.openat2 import open_beneath, open_directory
+from netfs.disk.regular import read_regular
 from netfs.overlay.disk import xattrs
-from netfs.overlay.disk.descriptor import Cell, Descriptor, Pool
-from netfs.overlay.disk.names import component, refused
-from netfs.overlay.disk.openat2 import open_beneath, open_directory
-from netfs.overlay.disk.regular import read_regular
 from netfs.overlay.merge.tree import Directory
 
 _REACH = 3500

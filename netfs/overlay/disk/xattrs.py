@@ -8,8 +8,8 @@ import functools
 import os
 from collections.abc import Mapping
 
-from netfs.overlay.disk.descriptor import Descriptor
-from netfs.overlay.disk.names import refused
+from netfs.disk.descriptor import Descriptor
+from netfs.disk.names import refused
 
 TOTAL_BYTES = 1 << 20
 """All xattrs of one object, names and values. The kernel bounds a value and the list of names to 64 KiB each

@@ -16,8 +16,8 @@ import os
 import stat
 from collections.abc import Callable
 
-from netfs.overlay.disk.descriptor import Descriptor
-from netfs.overlay.disk.names import refused
+from netfs.disk.descriptor import Descriptor
+from netfs.disk.names import refused
 
 # include/uapi/linux/openat2.h, asm-generic/unistd.h, linux/magic.h
 _OPENAT2 = 437

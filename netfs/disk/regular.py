@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from netfs.overlay.disk.names import refused
+from netfs.disk.names import refused
 
 _CHUNK = 1 << 20
 
