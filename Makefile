@@ -1,6 +1,7 @@
 # The verbs of the project. Each does its own set-up; a second call finds it done.
 PYTEST = .venv/bin/python -m pytest
-WORKERS = 2
+# More than there are processors: many tests wait for a packet that must not come.
+WORKERS = 3
 BENCH =
 SHELL_SCRIPTS = $(filter-out %.py,$(wildcard .ci/* vagrant/*.sh))
 
@@ -31,7 +32,8 @@ demo: programs setup ## a lab, a trace, a fault, the finding, the repair
 	@.ci/demo
 
 test: programs setup ## the suite; as root the kernel tests run as an ordinary user too
-	@.ci/rootless tests/kernel -n $(WORKERS); rootless=$$?; $(PYTEST) -n $(WORKERS) && exit $$rootless
+	@.ci/rootless tests/kernel -n $(WORKERS) --dist worksteal; rootless=$$?; \
+	$(PYTEST) -n $(WORKERS) --dist worksteal && exit $$rootless
 
 lint: programs setup ## ruff, mypy --strict, the contracts between rooms, shellcheck
 	.venv/bin/ruff check .

@@ -22,7 +22,7 @@ _SOCKETS = {"tcp": 9, "tcp6": 9, "udp": 9, "udp6": 9, "raw": 9, "raw6": 9, "pack
 """The column of the inode (or, of a netlink socket, its last) by the file of /proc/PID/net."""
 _NSFS = re.compile(r"^\S+ \S+ \S+ (\w+:\[[0-9]+\]) .* - nsfs ", re.MULTILINE)
 _SWITCHES = re.compile(r"^(?:non)?voluntary_ctxt_switches:\t(.*)$", re.MULTILINE)
-_TRACER = re.compile(r"^(?:TracerPid|SigQ|SigPnd|ShdPnd):.*$", re.MULTILINE)
+_TRACER = re.compile(r"^(?:TracerPid|SigPnd|ShdPnd):.*$", re.MULTILINE)
 _INSIDE = (
     "nft -s list ruleset",
     "ip netns list-id",

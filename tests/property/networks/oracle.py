@@ -21,6 +21,8 @@ from tests.property.networks.worker import Result
 
 T = TypeVar("T")
 
+PLAYED = 3
+"""How often a network is played before kernel and simulator are said to disagree."""
 ROOT = Path(__file__).parents[3]
 REGRESSIONS = Path(__file__).parents[1] / "regressions"
 KEEP = "NETFS_KEEP_REGRESSIONS"
@@ -62,13 +64,17 @@ class Oracle(Generic[T]):
         return msgspec.json.decode(line, type=self._answer)
 
     def judge(self, spec: Spec) -> tuple[T, str | None]:
-        """The result, and what kernel and simulator disagree on, where they do so twice and alike."""
-        result = self.ask(spec)
-        found = self._disagreement(spec, result)
-        if found is None:
-            return result, None
-        again = self.ask(spec)
-        return again, self._disagreement(spec, again)
+        """The result, and what kernel and simulator disagree on, where they do so each time.
+
+        What is learned from a stray packet (a report of multicast listeners) sends one more the right way: on a busy
+        machine such a network may be played twice alike, and the third time as ever.
+        """
+        for _ in range(PLAYED):
+            result = self.ask(spec)
+            found = self._disagreement(spec, result)
+            if found is None:
+                break
+        return result, found
 
     def _disagrees(self, spec: Spec) -> bool:
         return self._disagreement(spec, self.ask(spec)) is not None
