@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from netfs.container.answers import subject
 from netfs.container.answers.cgroups import cgroups
 from netfs.container.answers.namespaces import namespaces
+from netfs.container.targets import Found
 from netfs.errors import EndpointError
 from netfs.model.cgroups import Cgroup, CgroupTree, Effective, Memory
 from netfs.model.containers import Container, Engine, Placed
 from netfs.model.gaps import Gap
 from netfs.model.namespaces import Namespace
+from netfs.model.places import NodeRoot
 from netfs.model.processes import Process
 
 UNLISTED = Gap("/proc", "mount namespaces without a process", "this process may not list them")
@@ -83,3 +86,11 @@ def test_an_address_that_no_engine_tells_is_looked_for_in_the_network() -> None:
     for nobodys in ("10.0.0.3", "127.0.0.1"):
         with pytest.raises(EndpointError):
             namespaces([node()], nobodys, network=network)
+
+
+def test_a_process_that_no_container_has_is_its_own_first_and_a_nodes_is_the_nodes() -> None:
+    lab = node(root=NodeRoot("node1", "/", members=(7,)))
+    process = subject._nameless(lab, Found("process", "pid/1", "node1", (), 1))
+    assert (process.init, process.pids) == (1, (1,))
+    whole = subject._nameless(lab, Found("node", "node1", "node1"))
+    assert (whole.init, whole.pids) == (7, (1, 7))

@@ -106,10 +106,11 @@ def _nameless(node: Node, meant: Found) -> Placed:
     """A process that no container has, or a node: its processes but those of its containers."""
     if meant.kind == "process" and meant.pid is not None:
         pids: tuple[int, ...] = (meant.pid,)
+        first: int | None = meant.pid
     else:
         held = {pid for each in node.placed for pid in each.pids}
         pids = tuple(process.pid for process in node.processes if process.pid not in held)
-    first = next((pid for pid in (*node.root.members[:1], *pids) if pid in node.by_pid), None)
+        first = next((pid for pid in (*node.root.members[:1], *pids) if pid in node.by_pid), None)
     paths = node.by_pid[first].cgroups if first is not None else {}
     return Placed(Container(""), node.name, first, pids, paths.get("memory") or paths.get("") or "")
 
