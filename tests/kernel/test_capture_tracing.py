@@ -144,7 +144,7 @@ CASES = {
         (("r/va", "NOT_SPECIFIED", "br_.*"),),
         {
             "r": "bridge link set dev va isolated on; bridge link set dev vb isolated on; "
-            "bridge fdb add 02:00:00:00:00:0b dev vb master static"
+            "bridge fdb replace 02:00:00:00:00:0b dev vb master static"
         },
         shape="bridge",
     ),

@@ -73,7 +73,7 @@ def test_the_packet_is_lost_at_the_hop_that_the_trace_names(lab: LabState, slug:
         if direction.verdict == DROPPED:
             drop = as_predicted(direction, way)
             if answer.live.unheard is None:
-                as_the_kernel_says(slug, drop, way)
+                as_the_kernel_says(slug, drop)
             break
         assert way.arrived == way.sent == 1, way
 
@@ -89,14 +89,14 @@ def as_predicted(direction: Direction, way: LiveWay) -> Drop:
     return taken.drop
 
 
-def as_the_kernel_says(slug: str, drop: Drop, way: LiveWay) -> None:
-    """The kernel gives the reason that was predicted. Of a packet that no tap ever saw it may be another's word, while
-    other tests lose theirs for want of a neighbour: then none is told.
+def as_the_kernel_says(slug: str, drop: Drop) -> None:
+    """The kernel gives the reason that was predicted. For want of a neighbour other tests lose packets as well, whose
+    word it may be: then none is told.
     """
     if slug in UNTOLD:
         assert drop.kernel is None
         return
-    if drop.reason == "NEIGH_FAILED" and way.last is None and drop.kernel is None:
+    if drop.reason == "NEIGH_FAILED" and drop.kernel is None:
         return
     assert drop.kernel is not None
     if drop.kernel.reason != drop.reason:

@@ -241,12 +241,14 @@ def test_a_copy_of_the_store_says_the_same(ctr: Containerd, store: Store) -> Non
 
 
 def test_reading_leaves_no_trace(ctr: Containerd, root: Root) -> None:
-    with untouched(ctr.machine.root + STORE):
+    def read_all() -> None:
         read = reader.read(root, STORE)
         for name in RUNNING:
             list(diff(stack(read, root, name)))
             account(stack(read, root, name))
             agreement.shown(View(stack(read, root, name)))
+
+    untouched(read_all, ctr.machine.root + STORE)
 
 
 TURN = f"""

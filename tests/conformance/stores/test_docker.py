@@ -264,12 +264,14 @@ def test_the_files_of_a_copy_are_those_of_the_store(dockerd: Docker, store: Stor
 
 
 def test_reading_leaves_no_trace(dockerd: Docker, root: Root) -> None:
-    with untouched(dockerd.machine.root + STORE):
+    def read_all() -> None:
         read = reader.read(root, STORE)
         for name in (*RUNNING, *ENDED):
             list(diff(stacked(read, root, name)))
             account(stacked(read, root, name))
             agreement.shown(View(stacked(read, root, name)))
+
+    untouched(read_all, dockerd.machine.root + STORE)
 
 
 TURN = """

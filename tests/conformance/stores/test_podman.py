@@ -219,12 +219,14 @@ def test_a_copy_of_the_stores_says_the_same(pod: Podman, stores: tuple[Store, ..
 
 
 def test_reading_leaves_no_trace(pod: Podman, root: Root) -> None:
-    with untouched(pod.machine.root + STORE), untouched(pod.machine.root + MORE):
+    def read_all() -> None:
         read = (reader.read(root, STORE), reader.read(root, MORE))
         for name in (*RUNNING, *ENDED):
             list(diff(stack(read, root, name)))
             account(stack(read, root, name))
             agreement.shown(View(stack(read, root, name)))
+
+    untouched(read_all, pod.machine.root + STORE, pod.machine.root + MORE)
 
 
 TURN = """
