@@ -1,8 +1,8 @@
 """Targets: what the user names, found among the containers.
 
-Forms: ``POD``, ``NAMESPACE/POD``, ``NAMESPACE/POD/CONTAINER``, a container's name, the beginning of its id, one of its
-addresses. ``pod/…`` and ``container/…`` say which is meant; ``pid/N`` is a process, ``node/NAME`` a node, ``NODE/…``
-what is on it.
+Forms: ``POD``, ``NAMESPACE/POD``, either with ``/CONTAINER`` behind it, a container's name, the beginning of its id,
+one of its addresses. ``pod/…`` and ``container/…`` say which is meant; ``pid/N`` is a process, ``node/NAME`` a node,
+``NODE/…`` what is on it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from netfs.errors import EndpointError
-from netfs.model.containers import SANDBOX, Placed
+from netfs.model.containers import SANDBOX, Container, Placed
 from netfs.model.text import printable
 
 LEAST = 3
@@ -124,7 +124,12 @@ def _pods(placed: Iterable[Placed], text: str, namespace: str) -> list[Placed]:
 
 
 def _named(placed: Iterable[Placed], text: str) -> list[Placed]:
-    return [each for each in placed if text in (each.container.name, each.container.called, each.container.id)]
+    return [each for each in placed if text in _whole_names(each.container)]
+
+
+def _whole_names(container: Container) -> tuple[str, ...]:
+    within = f"{container.pod}/{container.role or container.name}" if container.pod else ""
+    return tuple(name for name in (container.name, container.called, container.id, within) if name)
 
 
 def _begun(placed: Iterable[Placed], text: str) -> list[Placed]:

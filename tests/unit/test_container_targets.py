@@ -40,6 +40,7 @@ def test_a_pod_is_all_its_containers_the_sandbox_last_without_one_that_another_h
         ("pod/shop/pod-a", {}, "pod", ["d"]),
         ("node2/pod-a", {}, "pod", ["d"]),
         ("default/pod-a/app", {}, "container", ["a"]),
+        ("pod-a/side", {}, "container", ["b"]),
         ("pod-a", {"namespace": "default", "container": "side"}, "container", ["b"]),
         ("k8s_pod", {}, "container", ["c"]),
         ("web", {}, "container", ["e"]),
