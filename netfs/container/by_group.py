@@ -12,6 +12,7 @@ from netfs.model.containers import DIGITS, Container
 from netfs.model.processes import Process
 
 _HEX = re.compile(r"[0-9a-f]+")
+_LAB = re.compile(r"/netfs-lab-[^/]+/")
 NOBODY = -1
 """Stands for a container that may be one of several."""
 
@@ -122,6 +123,8 @@ class Groups:
 
     def _which(self, named: Recognised) -> int:
         found = self._by_id.get(named.container) or self._abridged(named.container)
+        if lab := _lab(named.group):
+            found = [at for at in found if at < self.engines_know or _lab(self.containers[at].cgroup) == lab]
         if not found:
             at = self.append(self._unknown(named))
             self._add(at, self.containers[at])
@@ -164,3 +167,9 @@ def group_of(process: Process, is_its: Callable[[str], bool] = lambda _: False) 
     rest = [process.cgroups[""]] if "" in process.cgroups else []
     paths = [*memory, *rest, *process.cgroups.values()]
     return next(filter(is_its, paths), next(iter(paths), ""))
+
+
+def _lab(group: str) -> str:
+    """The lab that a group is of; empty: none. Labs call their pods alike, and so their containers."""
+    found = _LAB.search(group)
+    return found[0] if found is not None else ""

@@ -333,6 +333,14 @@ class TestUsers:
 
 
 class TestUnknown:
+    def test_containers_of_two_labs_have_the_same_ids_and_are_two(self) -> None:
+        one, two = (f"/netfs-lab-{lab}/kubepods/pod{UID}/{identity('pod-a')}" for lab in ("one", "two"))
+        found = placed(
+            (), [INIT, process(10, group=one), process(11, group=f"{one}/in"), process(20, group=two)],
+            node="node1", pid_namespace=NODE["pid"], clock=CLOCK,
+        )  # fmt: skip
+        assert sorted((each.cgroup, each.pids) for each in found) == [(one, (10, 11)), (two, (20,))]
+
     def test_a_control_group_tells_id_runtime_and_pod(self) -> None:
         path = f"/kubepods.slice/kubepods-pod{UID.replace('-', '_')}.slice/cri-containerd-{identity('app')}.scope"
         (found,) = join([], process(10, group=path)).values()
