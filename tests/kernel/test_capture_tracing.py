@@ -292,6 +292,10 @@ def _told_why() -> None:
         assert tracer.read() == b""
 
 
+TRIES = 3
+"""The whole kernel is listened to: on a busy machine an answer that comes too late for its socket is lost as well."""
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_kernel_says_where_and_why_it_dropped_the_probe(name: str, require_program: Callable[[str], str]) -> None:
     for program in ("ip", "bridge", "nft", "tc", "sysctl"):
@@ -299,9 +303,13 @@ def test_the_kernel_says_where_and_why_it_dropped_the_probe(name: str, require_p
     if not PRIVILEGED:
         return
     case = CASES[name]
-    _, words, missed = _played(case)
-    assert missed == 0
-    assert sorted(word.tap.name if word.tap else "" for word in words) == sorted(where or "" for where, *_ in case.told)
+    wanted = sorted(where or "" for where, *_ in case.told)
+    for _ in range(TRIES):
+        _, words, missed = _played(case)
+        assert missed == 0
+        if (told := sorted(word.tap.name if word.tap else "" for word in words)) == wanted:
+            break
+    assert told == wanted
     assert {(word.number, word.role) for word in words} <= {(0, case.role)}
     for word, (_, reason, functions) in zip(words, case.told, strict=True):
         assert re.fullmatch(functions, word.location)
