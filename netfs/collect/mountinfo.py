@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from netfs.collect.octal import unescaped
 from netfs.collect.procfs import text
 from netfs.model.process_facts import MountPoint
 
@@ -12,7 +13,6 @@ MOST_BYTES = 64 << 20
 
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 _DEVICE = re.compile(rb"[0-9]{1,8}:[0-9]{1,8}")
-_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 def parse(data: bytes) -> tuple[MountPoint, ...]:
@@ -36,17 +36,12 @@ def _mount(line: bytes) -> MountPoint | None:
         id=int(fields[0]),
         parent=int(fields[1]),
         device=fields[2].decode("ascii"),
-        root=_decoded(fields[3]),
-        path=_decoded(fields[4]),
+        root=text(unescaped(fields[3])),
+        path=text(unescaped(fields[4])),
         options=text(fields[5]),
-        type=_decoded(last[0]),
-        source=_decoded(last[1]),
+        type=text(unescaped(last[0])),
+        source=text(unescaped(last[1])),
         # A comma within an option is escaped, one between two is not: who parts them decodes them.
         super_options=text(last[2]),
         propagation=tuple(text(field) for field in fields[6:]),
     )
-
-
-def _decoded(shown: bytes) -> str:
-    """Space, tab, newline, backslash and ``#`` are shown in octal (``mangle_path``, fs/seq_file.c)."""
-    return text(_OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), shown) if b"\\" in shown else shown)

@@ -28,7 +28,7 @@ LINE = b"812 30 0:4 net:[4026532281] %b rw shared:5 - nsfs nsfs rw"
         (b"/run/a\\134040b", b"/run/a\\040b"),
         (b"/run/\\012\\011\\043", b"/run/\n\t#"),
         (b"/run/\xff\xfe", b"/run/\xff\xfe"),
-        (b"/run/\\777", b"/run/\xff"),
+        (b"/run/\\777", b"/run/\\777"),  # no byte
         (b"/run/\\", b"/run/\\"),
     ],
 )

@@ -9,10 +9,10 @@ namespace: there /proc leaves out what leads to it (``/c`` for ``/../../a/b/c``)
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from netfs.collect.octal import unescaped
 from netfs.model.cgroups import Hierarchy
 
 CONTROLLERS = frozenset(
@@ -35,7 +35,6 @@ CONTROLLERS = frozenset(
     }
 )
 """Of version 1, as mount options name them (include/linux/cgroup_subsys.h)."""
-ESCAPED = re.compile(rb"\\([0-7]{3})")
 OUTSIDE = "/.."
 
 
@@ -95,4 +94,4 @@ def _controllers(options: bytes) -> tuple[str, ...]:
 
 def _shown(field: bytes) -> str:
     """Spaces and their like stand there in octal."""
-    return os.fsdecode(ESCAPED.sub(lambda octal: bytes([int(octal[1], 8) & 0xFF]), field))
+    return os.fsdecode(unescaped(field))

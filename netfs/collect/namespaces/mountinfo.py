@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-ESCAPED = re.compile(rb"\\([0-7]{3})")
+from netfs.collect.octal import unescaped
+
 NSFS = b" - nsfs "
 """Before the type of the file system stands no blank that is not a field's end: blanks in names are escaped."""
 NAME = re.compile(r"([a-z]+):\[([0-9]{1,20})\]\Z")
@@ -28,8 +29,3 @@ def named_namespace(name: str) -> tuple[str, int] | None:
     """(type, inode) of ``net:[4026531840]``; None for anything else."""
     match = NAME.match(name)
     return None if match is None else (match[1], int(match[2]))
-
-
-def unescaped(path: bytes) -> bytes:
-    """A path without the octal escapes of mountinfo (fs/proc_namespace.c, ``mangle``)."""
-    return ESCAPED.sub(lambda octal: bytes([int(octal[1], 8) & 0xFF]), path) if b"\\" in path else path

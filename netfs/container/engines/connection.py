@@ -63,7 +63,7 @@ def connected(path: str, until: float) -> Deadlined:
     opened.until = until
     try:
         _connect(opened, path)
-    except BaseException:
+    except BaseException:  # raised again: nothing may end this and leave the socket open
         opened.close()
         raise
     return opened
