@@ -226,7 +226,7 @@ def test_lines_tell_the_journey(lab: LabState, start: Start) -> None:
         f"underlay/node1 out  {back}, in vxlan vni 1 192.168.52.12 > 192.168.52.11",
         f"node1/pod-a/eth0 in  {back}",
     } < lines
-    assert err.startswith(f"{len(out.splitlines())} packets, ")
+    assert err.startswith(f"{len(out.splitlines()):,} packets, ")
 
 
 def test_it_ends_by_itself_after_so_many_packets(lab: LabState, start: Start) -> None:
